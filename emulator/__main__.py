@@ -1,0 +1,63 @@
+"""`make deploy-local`: the deployment in the foreground, until Ctrl-C."""
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emulator.deployment import Deployment, deployed
+from emulator.process import EmulatorError, free_port
+from emulator.tools import BUILD
+
+
+def main() -> None:
+    """Deploy, say where, and wait for the end."""
+    parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=4566, help="of 127.0.0.1; 0: any free one")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the stack")
+    parser.add_argument(
+        "--announce", type=Path, default=BUILD / "deploy-local.json", metavar="FILE", help="where URL and secret go"
+    )
+    arguments = parser.parse_args()
+    settings = dict(setting.split("=", 1) for setting in arguments.set)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    _say("Deploying into an AWS emulator on this machine; this takes some seconds.")
+    try:
+        port = free_port(arguments.port)
+        arguments.announce.unlink(missing_ok=True)  # one that was left behind would be believed
+        with deployed(port=port, settings=settings) as deployment, announced(deployment, arguments.announce):
+            deployment.emulator.wait()
+            sys.exit(deployment.emulator.account_of_death())
+    except EmulatorError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        _say("\nStopped.")
+
+
+@contextmanager
+def announced(deployment: Deployment, file: Path) -> Iterator[None]:
+    """Tell people on the terminal, and programs by a file that is complete from its first moment."""
+    secret = ["-H", f"x-pd-secret: {deployment.secret}"] if deployment.secret else []
+    body = json.dumps({"in": "5s", "message": "hello"})
+    curl = shlex.join(["curl", f"{deployment.url}schedule", *secret, "-d", body])
+    _say(f"URL     {deployment.url}\nSecret  {deployment.secret or '(none)'}\nTry     {curl}\nCtrl-C stops it.")
+    draft = file.with_suffix(".tmp")
+    draft.write_text(json.dumps({"url": deployment.url, "secret": deployment.secret}) + "\n")
+    draft.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The emulator as a process of ours: started on 127.0.0.1, watched, stopped with all its children."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from emulator.tools import BUILD, environment
+
+HOST: Final = "127.0.0.1"
+_START_S: Final = 60
+_STOP_S: Final = 5
+_TAIL: Final = 15
+
+# The emulator's process group ends with us, even when we are killed: then its standard input closes.
+_MAIN: Final = """
+import os, signal, threading
+from ministack.app import main
+threading.Thread(target=lambda: (os.read(0, 1), os.killpg(0, signal.SIGKILL)), daemon=True).start()
+main()
+"""
+
+
+class EmulatorError(RuntimeError):
+    """The emulator, or the deployment into it, does not work; the message says why in words for a person."""
+
+
+class Emulator:
+    """One ministack; its files are in the folder it is given, its log is in `build/`."""
+
+    def __init__(self, folder: Path, *, port: int = 0) -> None:
+        self._folder: Final = folder
+        self.port: Final = free_port(port)
+        self.endpoint: Final = f"http://{HOST}:{self.port}"
+        self.log: Final = BUILD / (f"emulator-{port}.log" if port else "emulator.log")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start, and return once it answers."""
+        BUILD.mkdir(exist_ok=True)
+        temporary = self._folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-c", _MAIN],
+                cwd=self._folder,
+                env=environment(
+                    self._folder,
+                    BIND_HOST=HOST,
+                    GATEWAY_PORT=str(self.port),
+                    IOT_MTLS_ENABLED="0",
+                    LOG_LEVEL="WARNING",
+                    TMPDIR=str(temporary),
+                    S3_DATA_DIR=str(self._folder / "s3"),
+                    STATE_DIR=str(self._folder / "state"),
+                ),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        if not answers(f"{self.endpoint}/_ministack/health", seconds=_START_S, while_running=self):
+            raise EmulatorError(self.account_of_death())
+        return self
+
+    def running(self) -> bool:
+        """Tell whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self) -> None:
+        """Return when the process has ended."""
+        if self._process:
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Stop it and its Lambda workers."""
+        self._signal(signal.SIGTERM)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and its Lambda workers at once; they are in one process group of their own."""
+        self._signal(signal.SIGKILL)
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process:
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(self._process.pid, number)
+                self._process.wait(_STOP_S)
+
+    def account_of_death(self) -> str:
+        """Say that it ended, with the last lines of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL:]
+        return "\n".join([f"The emulator does not answer; the end of its log ({self.log}):", *lines])
+
+
+def answers(url: str, *, seconds: float, while_running: Emulator) -> bool:
+    """Ask until the answer is 200; False when the time is over or the emulator has ended."""
+    deadline = time.monotonic() + seconds
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while while_running.running() and time.monotonic() < deadline:
+        try:
+            with opener.open(url, timeout=10):
+                return True
+        except OSError:
+            time.sleep(0.05)
+    return False
+
+
+def free_port(port: int) -> int:
+    """Return the port, or any if it is 0; raises EmulatorError if it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise EmulatorError(
+                f"Port {port} of {HOST} is taken ({error.strerror}); choose another, or 0 for any free one."
+            ) from None
+        free: int = probe.getsockname()[1]
+        return free

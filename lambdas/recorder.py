@@ -1,0 +1,18 @@
+"""Takes what the topic delivered from the queue and records it."""
+
+from typing import Any
+
+from task_scheduler.aws import environment
+from task_scheduler.aws.recorder import Emission
+
+recorder = environment.recorder()
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Record a batch; what could not be recorded goes back to the queue, and nothing else does."""
+    messages = event["Records"]
+    done = recorder.record(
+        [Emission(message["body"], int(message["attributes"]["SentTimestamp"])) for message in messages]
+    )
+    failures = [message["messageId"] for message, ok in zip(messages, done, strict=True) if not ok]
+    return {"batchItemFailures": [{"itemIdentifier": failure} for failure in failures]}

@@ -1,0 +1,1 @@
+"""The AWS side of Task Scheduler as CDK code: settings in, one CloudFormation template out."""

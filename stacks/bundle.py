@@ -1,0 +1,61 @@
+"""What the functions carry: our code and the pinned packages of this environment. No Docker, no network."""
+
+import re
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from shutil import copyfile
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+LOCK: Final = ROOT / "requirements" / "lambda.txt"
+OURS: Final = ("lambdas", "task_scheduler")
+# Parts of the library for one machine and for people; no function imports them.
+NOT_IN_FUNCTIONS: Final = ("task_scheduler/local", "task_scheduler/cli.py", "task_scheduler/client.py")
+COMPILED: Final = frozenset({".so", ".pyd", ".dylib"})
+_PINNED: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+class BundleError(RuntimeError):
+    """The environment does not hold what the functions must carry; `make` sets it up."""
+
+
+def bundle(folder: Path) -> None:
+    """Fill the folder; the same checkout and lock give the same bytes and modes, whatever the umask."""
+    for name in OURS:
+        for source in sorted((ROOT / name).rglob("*")):
+            path = source.relative_to(ROOT)
+            if source.is_file() and not path.as_posix().startswith(NOT_IN_FUNCTIONS):
+                _put(source, folder, path)
+    for name, version in _PINNED.findall(LOCK.read_text()):
+        for source, path in _files(_installed(name, version)):
+            _put(source, folder, path)
+
+
+def _installed(name: str, version: str) -> Distribution:
+    try:
+        package = distribution(name)
+    except PackageNotFoundError:
+        raise BundleError(f"{name} {version} is not installed, but {LOCK.name} wants it in the functions.") from None
+    if package.version != version:
+        raise BundleError(f"{name} {package.version} is installed, but {LOCK.name} wants {version} in the functions.")
+    return package
+
+
+def _files(package: Distribution) -> list[tuple[Path, Path]]:
+    """List the package's modules and data, without what belongs to the installation: metadata and scripts."""
+    return [
+        (Path(str(file.locate())), Path(file))
+        for file in package.files or ()
+        if ".." not in file.parts and not file.parts[0].endswith(".dist-info")
+    ]
+
+
+def _put(source: Path, folder: Path, path: Path) -> None:
+    if "__pycache__" in path.parts:
+        return
+    if path.suffix in COMPILED:
+        raise BundleError(f"{path} is compiled for one kind of machine; the functions carry only Python.")
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    copyfile(source, target)
+    target.chmod(0o644)  # Lambda runs as another user: a umask of 077 would make the code unreadable there

@@ -1,0 +1,120 @@
+"""The HTTP API: one function for all routes, and one of its own for the stream of events."""
+
+from typing import Final
+
+from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_apigateway as apigateway
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction, Shared
+from stacks.settings import Settings
+
+STAGE: Final = "v1"
+EVENTS: Final = "events"
+
+# An idle listener polls every 25 s, one of a busy stream three times a second. So the limit lets a tenth of
+# the listeners be busy at any time, or all of them every few seconds; if only idle ones reach it, each for
+# 25 s, they hold 10 Lambda environments a listener: with the default of 50, half of a usual account's 1,000.
+POLLS_PER_SECOND_AND_LISTENER: Final = 0.4
+
+# Answers that API Gateway makes itself, in the one shape of our errors: the type, the sentence, the headers.
+REFUSALS: Final[tuple[tuple[apigateway.ResponseType, str, dict[str, str]], ...]] = (
+    (apigateway.ResponseType.DEFAULT_4_XX, "$context.error.messageString", {}),
+    (apigateway.ResponseType.DEFAULT_5_XX, '"Something went wrong on our side; try again."', {}),
+    (
+        apigateway.ResponseType.THROTTLED,
+        '"Too many requests; wait a second and try again."',
+        {"Retry-After": "'1'"},
+    ),
+    (apigateway.ResponseType.REQUEST_TOO_LARGE, '"The body is larger than 1,048,576 bytes."', {}),
+    (
+        apigateway.ResponseType.INTEGRATION_TIMEOUT,
+        '"No answer within 29 seconds; whether the request was carried out is not known."',
+        {},
+    ),
+)
+
+
+class Api(Construct):
+    """A REST API with a regional endpoint: an edge-optimised one refuses a GET with a body."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        shared: Shared,
+        settings: Settings,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.function: Final = PythonFunction(
+            self,
+            "Function",
+            shared=shared,
+            handler="api",
+            description="Answers the API",
+            timeout_seconds=20,
+        )
+        self.stream: Final = PythonFunction(
+            self,
+            "Stream",
+            shared=shared,
+            handler="stream",
+            description="Answers GET /events, and waits for events if there are none",
+            timeout_seconds=29,  # as long as API Gateway waits
+            memory_mib=256,  # idle listeners pay for memory by the second
+            reserved_concurrency=settings.stream_reserved_concurrency,
+        )
+        api = apigateway.RestApi(
+            self,
+            "Rest",
+            rest_api_name=settings.stack,
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            # The functions get the body's bytes as they came: bad UTF-8 is refused, not replaced.
+            binary_media_types=["*/*"],
+            # There is one role for CloudWatch in an account and region; ours would be that of all APIs.
+            cloud_watch_role=False,
+            deploy_options=apigateway.StageOptions(
+                stage_name=STAGE,
+                throttling_rate_limit=settings.requests_per_second,
+                throttling_burst_limit=settings.request_burst,
+                method_options={
+                    f"/{EVENTS}/GET": apigateway.MethodDeploymentOptions(
+                        throttling_rate_limit=POLLS_PER_SECOND_AND_LISTENER * settings.stream_listeners,
+                        throttling_burst_limit=2 * settings.stream_listeners,
+                    )
+                },
+            ),
+        )
+        api.node.try_remove_child("Endpoint")  # an output that CDK names; the stack names its own
+        answer = integration(self.function)
+        events = api.root.add_resource(EVENTS)
+        events.add_method("GET", integration(self.stream))
+        for resource in (api.root, events, api.root.add_resource("{proxy+}")):
+            resource.add_method("ANY", answer)
+        for kind, sentence, headers in REFUSALS:
+            api.add_gateway_response(
+                kind.response_type,
+                type=kind,
+                templates={"application/json": f'{{"errors":[{sentence}]}}'},
+                response_headers=headers,
+            )
+        logging = "It needs a role for CloudWatch that the whole account and region shares; the functions log"
+        Validations.of(api).acknowledge(
+            Acknowledgment(id="AwsSolutions-APIG1", reason=logging),
+            Acknowledgment(id="AwsSolutions-APIG6", reason=logging),
+            Acknowledgment(
+                id="AwsSolutions-APIG2", reason="The functions check each field and say what is wrong with it"
+            ),
+            Acknowledgment(
+                id="AwsSolutions-APIG3", reason="A firewall is the account's choice, and has a monthly price"
+            ),
+            Acknowledgment(id="AwsSolutions-APIG4", reason="The functions compare the secret, in constant time"),
+            Acknowledgment(id="AwsSolutions-COG4", reason="Callers are programs that hold a secret, not people"),
+        )
+        self.url: Final = api.url
+
+
+def integration(function: PythonFunction) -> apigateway.LambdaIntegration:
+    """Hand whole requests to the function; it may be called by this API, from any of its methods."""
+    return apigateway.LambdaIntegration(function, scope_permission_to_method=False)

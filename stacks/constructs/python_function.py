@@ -1,0 +1,99 @@
+"""A function of this project: one runtime, one asset, one way to log; the stack says what it may call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from stacks.bundle import ROOT, bundle
+
+RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
+
+
+@jsii.implements(cdk.ILocalBundling)
+class _Bundler:
+    """Called by CDK in place of the Docker image it has to be given; once, also for several stacks."""
+
+    def try_bundle(self, output_dir: str, *_options: object, **_image: object) -> bool:
+        bundle(Path(output_dir))
+        return True
+
+
+def function_code() -> lambda_.Code:
+    """Bundle what all functions share into one asset, known by the hash of what is in it."""
+    return lambda_.Code.from_asset(
+        str(ROOT),
+        asset_hash_type=cdk.AssetHashType.OUTPUT,
+        bundling=cdk.BundlingOptions(image=cdk.DockerImage.from_registry("never-pulled"), local=_Bundler()),
+    )
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all functions have in common."""
+
+    code: lambda_.Code
+    environment: Mapping[str, str]
+    log_retention_days: int
+
+
+class PythonFunction(lambda_.Function):
+    """A function with a role and a log group of its own; at first it may write to that log group, no more."""
+
+    def __init__(  # noqa: PLR0913 - keyword-only, and each is needed by each function
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        shared: Shared,
+        handler: str,
+        description: str,
+        timeout_seconds: int,
+        memory_mib: int = 512,
+        reserved_concurrency: int | None = None,
+    ) -> None:
+        log_group = log_group_of(scope, f"{construct_id}Logs", retention_days=shared.log_retention_days)
+        role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log_group.grant_write(role)
+        super().__init__(
+            scope,
+            construct_id,
+            code=shared.code,
+            handler=f"lambdas.{handler}.handler",
+            description=description,
+            runtime=RUNTIME,
+            architecture=lambda_.Architecture.ARM_64,
+            memory_size=memory_mib,
+            timeout=cdk.Duration.seconds(timeout_seconds),
+            reserved_concurrent_executions=reserved_concurrency,
+            role=role,
+            log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            environment={
+                "POWERTOOLS_SERVICE_NAME": "task-scheduler",
+                "POWERTOOLS_METRICS_NAMESPACE": "TaskScheduler",
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+                **shared.environment,
+            },
+        )
+        cdk.Validations.of(self).acknowledge(
+            cdk.Acknowledgment(id="AwsSolutions-L1", reason="A new runtime comes when all tests have passed on it")
+        )
+
+    def may(self, *actions: str, on: str) -> None:
+        """Allow the function these calls on this resource."""
+        self.add_to_role_policy(iam.PolicyStatement(actions=[*actions], resources=[on]))
+
+
+def log_group_of(scope: Construct, construct_id: str, *, retention_days: int, name: str | None = None) -> logs.LogGroup:
+    """Define a log group that goes when the stack goes."""
+    log_group = logs.LogGroup(scope, construct_id, log_group_name=name, removal_policy=cdk.RemovalPolicy.DESTROY)
+    cast("logs.CfnLogGroup", log_group.node.default_child).retention_in_days = retention_days
+    return log_group

@@ -1,0 +1,75 @@
+"""The recorder: takes every emitted event off the topic and writes it down."""
+
+from typing import Final
+
+from aws_cdk import Duration
+from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction, Shared
+
+TIMEOUT_SECONDS: Final = 30
+
+
+class Recorder(Construct):
+    """Topic -> queue -> function; what cannot be recorded in ten attempts is set aside for two weeks."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        topic: sns.ITopic,
+        shared: Shared,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        dead_letters = queue(self, "DeadLetters")
+        events = queue(
+            self,
+            "Events",
+            # Six times the function's timeout, so that a throttled batch is not handed out twice:
+            # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+            visibility_timeout=Duration.seconds(6 * TIMEOUT_SECONDS),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=10),
+        )
+        topic.add_subscription(subscriptions.SqsSubscription(events, raw_message_delivery=True))
+        self.function: Final = PythonFunction(
+            self,
+            "Function",
+            shared=shared,
+            handler="recorder",
+            description="Records what was emitted",
+            timeout_seconds=TIMEOUT_SECONDS,
+        )
+        self.function.add_event_source(
+            event_sources.SqsEventSource(
+                events,
+                batch_size=10,
+                report_batch_item_failures=True,
+                # All of them write to one counter; and a crowd of tasks due at once must not take the whole
+                # concurrency of the account from the API.
+                max_concurrency=5,
+            )
+        )
+
+
+def queue(
+    scope: Construct,
+    construct_id: str,
+    *,
+    visibility_timeout: Duration | None = None,
+    dead_letter_queue: sqs.DeadLetterQueue | None = None,
+) -> sqs.Queue:
+    """Define a queue; TLS only, encrypted with SQS's own key (free), kept as long as SQS can."""
+    return sqs.Queue(
+        scope,
+        construct_id,
+        enforce_ssl=True,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        retention_period=Duration.days(14),
+        visibility_timeout=visibility_timeout,
+        dead_letter_queue=dead_letter_queue,
+    )

@@ -1,0 +1,37 @@
+"""The sweeper: once a minute looks for tasks that the straight way has not served."""
+
+from typing import Final
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from stacks.constructs.python_function import PythonFunction, Shared
+
+
+class Sweeper(Construct):
+    """A rule and a function."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        shared: Shared,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.function: Final = PythonFunction(
+            self,
+            "Function",
+            shared=shared,
+            handler="sweeper",
+            description="Starts parked tasks and mends overdue ones",
+            timeout_seconds=55,  # less than the minute between two runs
+        )
+        events.Rule(
+            self,
+            "EveryMinute",
+            schedule=events.Schedule.rate(Duration.minutes(1)),
+            targets=[targets.LambdaFunction(self.function)],
+        )

@@ -1,0 +1,140 @@
+"""Everything that may differ between two deployments: names, defaults, bounds. Knows nothing of CDK."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Self
+
+PREFIX: Final = "scheduler:"
+
+# What CloudWatch Logs accepts: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+_LOG_RETENTIONS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+class SettingError(ValueError):
+    """A setting that is unknown or has a wrong value; one sentence a mistake, each names its setting."""
+
+
+def _number(low: float, high: float) -> Callable[[object], float]:
+    def parse(value: object) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = float("nan")
+        if not low <= number <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        if not re.fullmatch(r"\d{1,9}", str(value)) or not low <= int(str(value)) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(str(value))
+
+    return parse
+
+
+def _optional(parse: Callable[[object], int]) -> Callable[[object], int | None]:
+    return lambda value: None if value is None else parse(value)
+
+
+def _one_of(*choices: int) -> Callable[[object], int]:
+    by_text = {str(choice): choice for choice in choices}
+
+    def parse(value: object) -> int:
+        if str(value) not in by_text:
+            raise ValueError(f"must be one of {', '.join(by_text)}")
+        return by_text[str(value)]
+
+    return parse
+
+
+def _switch(value: object) -> bool:
+    """Take on and off as people write them on a command line, and as JSON does in cdk.json."""
+    text = str(value).lower()
+    if text not in {"on", "off", "true", "false"}:
+        raise ValueError("must be on or off")
+    return text in {"on", "true"}
+
+
+def _name(value: object) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,39}", str(value)):
+        raise ValueError("must be 1 to 40 letters, digits and hyphens, a letter first")
+    return str(value)
+
+
+def _setting(default: Any, parse: Callable[[object], object]) -> Any:  # noqa: ANN401 - typed where it is used, as dataclasses.field is
+    return field(default=default, metadata={"parse": parse})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one deployment.
+
+    From the command line each is given as `-c scheduler:<name>=<value>`, in cdk.json as `"scheduler:<name>"`
+    under `context`. The defaults deploy into any account, a new one with small quotas too.
+    """
+
+    stack: str = _setting("TaskScheduler", _name)
+    """Name of the stack; `iam-policy.json` covers those that begin with TaskScheduler."""
+
+    secret: bool = _setting(default=True, parse=_switch)
+    """`off`: anyone who knows the URL may schedule and cancel."""
+
+    production: bool = _setting(default=False, parse=_switch)
+    """Point-in-time recovery and deletion protection for the tables."""
+
+    keep_tables: bool = _setting(default=True, parse=_switch)
+    """Whether the tables outlive the stack; without, `cdk destroy` deletes what was scheduled."""
+
+    log_retention_days: int = _setting(30, _one_of(*_LOG_RETENTIONS))
+
+    task_retention_days: int = _setting(30, _whole(1, 3650))
+    """How long an emitted, cancelled or failed task can still be looked up."""
+
+    event_retention_days: int = _setting(7, _whole(1, 3650))
+    """How long an emitted event can be replayed from `GET /events`."""
+
+    arming_window_days: float = _setting(360.0, _number(1 / 86_400, 360))
+    """Tasks due later than this wait in the table; an execution may live for a year at most."""
+
+    stream_listeners: int = _setting(50, _whole(1, 1000))
+    """About how many may listen to `GET /events` at once; each idle one holds a Lambda environment."""
+
+    stream_reserved_concurrency: int | None = _setting(None, _optional(_whole(1, 1000)))
+    """A hard limit in place of about; None by default, as new accounts have nothing to reserve."""
+
+    requests_per_second: int = _setting(500, _whole(1, 10_000))
+    """Beyond this each route answers 429, and beyond the burst at once."""
+
+    request_burst: int = _setting(1000, _whole(1, 5000))
+
+    def __post_init__(self) -> None:
+        """Check every value, and bring text from the command line into its type."""
+        mistakes = []
+        for setting in fields(self):
+            try:
+                value = setting.metadata["parse"](getattr(self, setting.name))
+            except ValueError as mistake:
+                mistakes.append(f"{setting.name} {mistake}, not {getattr(self, setting.name)!r}.")
+            else:
+                object.__setattr__(self, setting.name, value)
+        if mistakes:
+            raise SettingError(" ".join(mistakes))
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> Self:
+        """Pick the settings out of the CDK context, and refuse those that do not exist."""
+        known = {setting.name for setting in fields(cls)}
+        given = {key.removeprefix(PREFIX): value for key, value in context.items() if key.startswith(PREFIX)}
+        mistakes = [f"{PREFIX}{name} is not a setting." for name in sorted(given.keys() - known)]
+        mistakes += [f"{name} has to be written {PREFIX}{name}." for name in sorted(known & context.keys())]
+        if mistakes:
+            raise SettingError(" ".join([*mistakes, f"The settings are {', '.join(sorted(known))}."]))
+        return cls(**given)

@@ -1,0 +1,75 @@
+"""The architecture diagram as code: the boxes, who may call whom, and what a deployment says of itself."""
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from stacks.constructs.api import Api
+from stacks.constructs.delivery import Delivery
+from stacks.constructs.event_log import EventLog
+from stacks.constructs.python_function import Shared, function_code
+from stacks.constructs.recorder import Recorder
+from stacks.constructs.registry import Registry
+from stacks.constructs.secret import Secret
+from stacks.constructs.sweeper import Sweeper
+from stacks.constructs.timer import Timer
+from stacks.settings import Settings
+from task_scheduler.aws import names
+
+
+class TaskSchedulerStack(cdk.Stack):
+    """client -> api -> registry, timer -> topic -> your subscribers, recorder -> event log -> client."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(scope, construct_id, description="Task Scheduler: emits each message at its time")
+
+        registry = Registry(self, "Registry", settings=settings)
+        event_log = EventLog(self, "EventLog", settings=settings)
+        delivery = Delivery(self, "Delivery")
+        timer = Timer(self, "Timer", topic=delivery.topic, settings=settings)
+        secret = Secret(self, "Secret") if settings.secret else None
+
+        environment = {
+            names.TASKS_TABLE: registry.table_name,
+            names.EVENTS_TABLE: event_log.table_name,
+            names.STATE_MACHINE_ARN: timer.state_machine_arn,
+            names.ARMING_WINDOW_DAYS: str(settings.arming_window_days),
+            names.TASK_RETENTION_DAYS: str(settings.task_retention_days),
+            names.EVENT_RETENTION_DAYS: str(settings.event_retention_days),
+        }
+        if secret:
+            environment[names.SECRET_ARN] = secret.secret_arn
+        # The same for all: to know a name is not to be allowed to use it.
+        shared = Shared(function_code(), environment, settings.log_retention_days)
+        api = Api(self, "Api", shared=shared, settings=settings)
+        recorder = Recorder(self, "Recorder", shared=shared, topic=delivery.topic)
+        sweeper = Sweeper(self, "Sweeper", shared=shared)
+
+        api.function.may("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=registry.table_arn)
+        api.function.may("states:StartExecution", on=timer.state_machine_arn)
+        api.function.may("states:StopExecution", "states:GetExecutionHistory", on=timer.execution_arns)
+        api.stream.may("dynamodb:GetItem", "dynamodb:Query", on=event_log.table_arn)
+
+        sweeper.function.may("dynamodb:Query", on=registry.by_due_arn)
+        sweeper.function.may("states:StartExecution", on=timer.state_machine_arn)
+        sweeper.function.may("states:DescribeExecution", on=timer.execution_arns)
+        for writer in (recorder.function, sweeper.function):  # the sweeper records what the recorder could not
+            writer.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=registry.table_arn)
+            writer.may("dynamodb:PutItem", "dynamodb:UpdateItem", on=event_log.table_arn)
+
+        cdk.CfnOutput(self, "ApiUrl", value=api.url, description="Where the API answers")
+        cdk.CfnOutput(self, "TopicArn", value=delivery.topic.topic_arn, description="Subscribe here to what is emitted")
+        cdk.CfnOutput(
+            self,
+            "StateMachineArn",
+            value=timer.state_machine_arn,
+            description="One execution for each waiting task",
+        )
+        if secret:
+            for function in (api.function, api.stream):
+                function.may("secretsmanager:GetSecretValue", on=secret.secret_arn)
+            cdk.CfnOutput(self, "SecretArn", value=secret.secret_arn, description="What to send as x-pd-secret")
+        else:
+            cdk.Annotations.of(self).add_warning_v2(
+                "task-scheduler:no-secret",
+                f"With secret=off, anyone who knows the URL of {settings.stack} may schedule and cancel.",
+            )

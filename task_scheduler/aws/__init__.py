@@ -1,0 +1,1 @@
+"""The AWS engine: DynamoDB keeps, Step Functions waits, SNS delivers."""

@@ -1,0 +1,67 @@
+"""Puts the parts together from the environment variables that the stack sets."""
+
+import os
+import time
+from collections.abc import Callable
+from functools import cache
+
+from task_scheduler.aws import names
+from task_scheduler.aws.clients import client
+from task_scheduler.aws.engine import AwsEngine
+from task_scheduler.aws.event_log import EventLog
+from task_scheduler.aws.recorder import Recorder
+from task_scheduler.aws.registry import Registry
+from task_scheduler.aws.secret import StoredSecret
+from task_scheduler.aws.sweeper import Sweeper
+from task_scheduler.aws.timer import Timer
+
+
+def now_ms() -> int:
+    """Return the system's time."""
+    return time.time_ns() // 1_000_000
+
+
+@cache
+def registry() -> Registry:
+    """Return the tasks table."""
+    return Registry(client("dynamodb"), os.environ[names.TASKS_TABLE], retention_days=_days(names.TASK_RETENTION_DAYS))
+
+
+@cache
+def event_log() -> EventLog:
+    """Return the events table."""
+    table = os.environ[names.EVENTS_TABLE]
+    return EventLog(client("dynamodb"), table, retention_days=_days(names.EVENT_RETENTION_DAYS), now_ms=now_ms)
+
+
+@cache
+def timer() -> Timer:
+    """Return the state machine's executions."""
+    return Timer(client("stepfunctions"), os.environ[names.STATE_MACHINE_ARN])
+
+
+def engine() -> AwsEngine:
+    """Return the engine behind the API."""
+    window = _days(names.ARMING_WINDOW_DAYS)
+    return AwsEngine(registry(), timer(), event_log(), arming_window_days=window, now_ms=now_ms)
+
+
+def recorder() -> Recorder:
+    """Return what writes emissions down."""
+    return Recorder(client("dynamodb", once=True), registry(), event_log(), now_ms=now_ms)
+
+
+def sweeper() -> Sweeper:
+    """Return the safety net."""
+    window = _days(names.ARMING_WINDOW_DAYS)
+    return Sweeper(registry(), timer(), recorder(), arming_window_days=window, now_ms=now_ms)
+
+
+def secrets() -> Callable[[], tuple[str, ...]] | StoredSecret:
+    """Return what tells the valid secrets: none where the deployment has none."""
+    arn = os.environ.get(names.SECRET_ARN)
+    return StoredSecret(client("secretsmanager"), arn, now_ms=now_ms) if arn else tuple
+
+
+def _days(name: str) -> float:
+    return float(os.environ[name])

@@ -1,0 +1,39 @@
+"""The secret in Secrets Manager, kept in memory for a minute."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from task_scheduler.engine import UnavailableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_logger: Final = logging.getLogger(__name__)
+
+_KEEP_MS: Final = 60_000
+
+
+class StoredSecret:
+    """Returns the valid secrets when called, as http.secret wants it."""
+
+    def __init__(self, client: "SecretsManagerClient", arn: str, *, now_ms: Callable[[], int]) -> None:
+        self._client = client
+        self._arn = arn
+        self._now_ms = now_ms
+        self._known: Sequence[str] = ()
+        self._read_ms = 0
+
+    def __call__(self) -> Sequence[str]:
+        """Return the secret; a known one goes on being valid while it cannot be read."""
+        if not self._known or self._now_ms() > self._read_ms + _KEEP_MS:
+            try:
+                self._known = (self._client.get_secret_value(SecretId=self._arn)["SecretString"],)
+            except (BotoCoreError, ClientError) as error:
+                _logger.warning("The secret could not be read: %s", type(error).__name__)
+                if not self._known:
+                    raise UnavailableError("The secret could not be checked; please try again.") from error
+            self._read_ms = self._now_ms()
+        return self._known

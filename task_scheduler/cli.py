@@ -1,0 +1,68 @@
+"""The command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from task_scheduler import __version__
+from task_scheduler.local import server
+from task_scheduler.local.store import DataFileError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Schedule messages for later.")
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the form that Typer calls
+    if wanted:
+        typer.echo(f"task-scheduler {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Take what comes before a command."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; any but loopback needs a secret.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    data: Annotated[Path, typer.Option(help="File that keeps the tasks; made if it is not there.")] = Path(
+        "task-scheduler.db"
+    ),
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TASK_SCHEDULER_SECRET",
+            help="Secret that callers send as x-pd-secret. Prefer the variable: others can see a command line.",
+        ),
+    ] = None,
+) -> None:
+    """Run the scheduler on this machine until Ctrl-C."""
+
+    def announce(url: str) -> None:
+        header = " -H 'x-pd-secret: …'" if secret else ""
+        typer.echo(f"Task Scheduler {__version__} listens on {url} and keeps its tasks in {data}.")
+        typer.echo(f"""Try:  curl{header} {url}/schedule -d '{{"in": "5s", "message": "Hello"}}'""")
+        typer.echo(f"      curl{header} -N -H 'Accept: text/event-stream' {url}/events")
+
+    try:
+        server.serve(host=host, port=port, data=data, secret=secret or None, announce=announce)
+    except (server.ServeError, DataFileError) as error:
+        typer.echo(f"task-scheduler: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The HTTP API, the same for every engine: routes, bodies, errors, the secret and the event stream."""

@@ -1,0 +1,59 @@
+"""Answers requests: the guard before each route, and the one shape of every error."""
+
+import logging
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from task_scheduler.http.errors import INTERNAL_ERROR, respond
+from task_scheduler.http.message import Request, Response, error_response
+from task_scheduler.http.routes import ROUTES, Context
+from task_scheduler.http.secret import Secrets, authorize
+
+_logger: Final = logging.getLogger(__name__)
+
+PATHS: Final[Sequence[str]] = tuple(ROUTES)
+"""The paths to mount, each for every method; their variable parts stand in braces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The HTTP API over one engine."""
+
+    context: Context
+    secrets: Secrets
+
+    async def answer(self, path: str, request: Request) -> Response:
+        """Answer a request to one of PATHS; raises nothing."""
+        methods = ROUTES[path]
+        route = methods.get(request.method)
+        if route is None:
+            allowed = ", ".join(methods)
+            sentence = f"{request.method} is not possible on {request.path}; it takes {allowed}."
+            return error_response(405, [sentence], {"allow": allowed})
+        try:
+            if route.guarded:
+                authorize(request, self.secrets)
+            return await route.handler(request, self.context)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            response = respond(error)
+            if response is None or response.status >= 500:  # noqa: PLR2004 - server errors
+                _logger.error("%s %s failed: %s", request.method, path, _trace(error))  # noqa: TRY400 - see _trace
+            return response or error_response(500, [INTERNAL_ERROR])
+
+
+def _trace(error: BaseException) -> str:
+    """Return what kinds of error there were and where, without their texts, which may quote what the caller sent."""
+    kinds = []
+    cause: BaseException | None = error
+    while cause is not None:
+        place = "".join(traceback.format_tb(cause.__traceback__))
+        kinds.append(f"{type(cause).__name__}\n{place}")
+        cause = cause.__cause__ or cause.__context__
+    return "caused by ".join(kinds)
+
+
+def not_found(request: Request) -> Response:
+    """Answer a request to a path that is none of PATHS."""
+    return error_response(404, [f"There is nothing at {request.path[:200]}."])

@@ -1,0 +1,49 @@
+"""Which HTTP status each error is answered with."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from task_scheduler.engine import TaskNotFoundError, TooLateError, UnavailableError
+from task_scheduler.http.message import Response, error_response
+from task_scheduler.task import InvalidTaskError, TaskTooLargeError
+
+RETRY_AFTER_S: Final = 1
+INTERNAL_ERROR: Final = "Something went wrong on our side; it was logged. Please try again later."
+
+
+class BadRequestError(ValueError):
+    """The request is malformed; `errors` has a sentence for each mistake."""
+
+    def __init__(self, *errors: str) -> None:
+        super().__init__(" ".join(errors))
+        self.errors = errors
+
+
+class BodyTooLargeError(ValueError):
+    """The request's body is larger than any task could need."""
+
+
+class UnauthorizedError(Exception):
+    """The secret is missing or wrong."""
+
+
+_STATUSES: Final[Mapping[type[Exception], int]] = {
+    BadRequestError: 400,
+    InvalidTaskError: 400,
+    UnauthorizedError: 401,
+    TaskNotFoundError: 404,
+    TooLateError: 409,
+    TaskTooLargeError: 413,
+    BodyTooLargeError: 413,
+    UnavailableError: 503,
+}
+
+
+def respond(error: Exception) -> Response | None:
+    """Return the answer to a known error, or None: then it is a fault of ours."""
+    status = _STATUSES.get(type(error))
+    if status is None:
+        return None
+    sentences = error.errors if isinstance(error, BadRequestError | InvalidTaskError) else [str(error)]
+    headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else {}  # noqa: PLR2004 - from the table above
+    return error_response(status, sentences, headers)

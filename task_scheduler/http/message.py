@@ -1,0 +1,43 @@
+"""A request and its response, free of any web framework."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a route gets to see."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """The variable parts of the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a route answers; `body` is a whole or arrives in pieces."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes]
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with JSON."""
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(status=status, body=body, headers=headers or {})
+
+
+def error_response(status: int, errors: Sequence[str], headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with the one shape that all errors have: a sentence for each mistake."""
+    return json_response({"errors": list(errors)}, status, headers)

@@ -1,0 +1,63 @@
+"""The event stream: server-sent events (WHATWG HTML, 9.2) in Pipedream's envelope, without gaps or repetitions."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from task_scheduler.engine import Engine
+from task_scheduler.task import Event, encode
+
+CONTENT_TYPE: Final = "text/event-stream"
+# Neither ends in an empty line: httpx-sse 0.4 would make an event without data of it.
+HANDSHAKE: Final = b":sse-handshake\n"
+HANDSHAKE_INTERVAL_S: Final = 15.0
+_RETRY: Final = b"retry: 250\n"
+_PAGE: Final = 100  # events read at once
+
+
+def envelope(event: Event) -> str:
+    """Return the JSON text of an event wrapped as Pipedream's streams and pages do."""
+    metadata = encode({"id": event.task_id, "summary": event.summary(), "ts": event.emitted_ms})
+    return f'{{"id":"{event.sequence}","indexed_at_ms":{event.indexed_ms},"event":{event.event},"metadata":{metadata}}}'
+
+
+async def live(engine: Engine, *, after: int | None) -> AsyncIterator[bytes]:
+    """Stream what follows `after`, or what comes from now on, until the client leaves."""
+    yield HANDSHAKE
+    start, greeting = await _start(engine, after)
+    yield greeting
+    while True:
+        if events := await engine.events(after=start, limit=_PAGE):
+            start = events[-1].sequence
+            yield b"".join(map(_frame, events))
+        elif not await engine.wait_for_events(after=start, seconds=HANDSHAKE_INTERVAL_S):
+            yield HANDSHAKE
+
+
+async def long_poll(engine: Engine, *, after: int | None, seconds: float) -> AsyncIterator[bytes]:
+    """Stream as much as one answer holds: at once where something follows `after`, else when it comes or time is up.
+
+    The client comes back by itself a moment later. One that holds no position gets it at once, so that it loses
+    nothing if it is cut while it waits.
+    """
+    yield _RETRY
+    start, greeting = await _start(engine, after)
+    if greeting:
+        yield greeting
+    elif await engine.wait_for_events(after=start, seconds=seconds):
+        yield b"".join(map(_frame, await engine.events(after=start, limit=_PAGE)))
+    yield HANDSHAKE
+
+
+async def _start(engine: Engine, after: int | None) -> tuple[int, bytes]:
+    """Return where to start, and what tells a client so that does not know it.
+
+    A position beyond the end belongs to a log that is gone; what is new here starts at the end.
+    """
+    end = await engine.position()
+    if after is None or after > end:
+        return end, b"event: position\nid: %d\ndata: %d\n\n" % (end, end)
+    return after, b""
+
+
+def _frame(event: Event) -> bytes:
+    return f"id: {event.sequence}\ndata: {envelope(event)}\n\n".encode()

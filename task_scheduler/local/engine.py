@@ -1,0 +1,227 @@
+"""The local engine: one thread owns the file, commits what came in together, and fires what is due."""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from filelock import FileLock, Timeout
+
+from task_scheduler.engine import EngineError, UnavailableError
+from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.task import Event, Task
+
+_logger: Final = logging.getLogger(__name__)
+
+_BATCH: Final = 1_000  # calls, and due tasks, in one transaction: bounds how long the others wait
+_LONGEST_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the loop sleeps
+_PAUSE_S: Final = 0.25  # before the disk is tried again
+
+
+class Observer(Protocol):
+    """Is told what happened, on the engine's thread; what it does must be quick."""
+
+    def scheduled(self, count: int) -> None:
+        """Count tasks that were accepted."""
+
+    def cancelled(self, count: int) -> None:
+        """Count tasks that were cancelled."""
+
+    def emitted(self, late_ms: list[int]) -> None:
+        """Take the lateness of each task that was emitted."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """One change that a caller waits for."""
+
+    change: Callable[[Store], Any]
+    future: asyncio.Future[Any]
+    outcome: Any = None
+    error: Exception | None = None
+
+    def run(self, store: Store) -> None:
+        """Make the change; an EngineError concerns this caller alone, and comes before anything is written."""
+        try:
+            self.outcome = self.change(store)
+        except EngineError as error:
+            self.error = error
+
+    def settle(self) -> None:
+        """Wake the caller, unless it went away."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.outcome)
+        else:
+            self.future.set_exception(self.error)
+
+
+class LocalEngine:
+    """An Engine on one SQLite file; an asynchronous context manager, of one event loop."""
+
+    def __init__(self, path: Path, *, now_ms: Callable[[], int], observer: Observer) -> None:
+        self._path = path
+        self._now_ms = now_ms
+        self._observer = observer
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="task-scheduler")
+        self._closing = False
+
+    async def __aenter__(self) -> Self:
+        """Open the file and start firing; raises DataFileError."""
+        self._lock = _lock(self._path)
+        self._loop = asyncio.get_running_loop()
+        self._arrival = asyncio.Event()
+        try:
+            self._writer = Store.open(self._path)
+            self._reader = Store.open(self._path)
+        except DataFileError:
+            self._lock.release()
+            raise
+        self._position = self._reader.position()
+        self._thread.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish what was begun and close the file."""
+        self.end_streams()
+        self._calls.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._reader.close()
+        self._writer.close()
+        self._lock.release()
+
+    def end_streams(self) -> None:
+        """Let go all that wait for events, now and from now on."""
+        self._closing = True
+        self._arrival.set()
+
+    def now_ms(self) -> int:
+        """Return the time of the injected clock."""
+        return self._now_ms()
+
+    async def schedule(self, task: Task) -> None:
+        """Keep a new task; it is on the disk when this returns."""
+        await self._change(lambda store: store.insert(task))
+        self._observer.scheduled(1)
+
+    async def get(self, task_id: str) -> Task:
+        """Return a task; raises TaskNotFoundError."""
+        return self._reader.get(task_id)
+
+    async def cancel(self, task_id: str) -> Task:
+        """Cancel a task; changes and firing take turns, so that the answer is the truth."""
+        if await self._change(lambda store: store.cancel(task_id, now_ms=self._now_ms())):
+            self._observer.cancelled(1)
+        return self._reader.get(task_id)
+
+    async def fire(self) -> None:
+        """Return when all that is due by now has been emitted, for a clock that was set by hand."""
+        while await self._change(self._is_due):
+            pass
+
+    def _is_due(self, store: Store) -> bool:
+        due_ms = store.next_due_ms()
+        return due_ms is not None and due_ms <= self._now_ms()
+
+    async def position(self) -> int:
+        """Return the sequence number of the newest event."""
+        return self._position
+
+    async def events(self, *, after: int, limit: int) -> list[Event]:
+        """Return the events after a sequence number."""
+        return list(self._reader.events(after=after, limit=limit))
+
+    async def wait_for_events(self, *, after: int, seconds: float) -> bool:
+        """Wait for an event; raises UnavailableError when the engine closes."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._position <= after:
+                    if self._closing:
+                        raise UnavailableError("The server is stopping.")
+                    await self._arrival.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _change(self, change: Callable[[Store], Any]) -> Any:  # noqa: ANN401 - what the change returns
+        call = _Call(change, self._loop.create_future())
+        self._calls.put(call)
+        return await call.future
+
+    def _run(self) -> None:
+        """Commit and fire, in turns, until told to stop."""
+        sleep_s = 0.0
+        running = True
+        while running:
+            calls, running = self._collect(sleep_s)
+            sleep_s = self._turn(calls)
+
+    def _collect(self, sleep_s: float) -> tuple[list[_Call], bool]:
+        """Sleep until a call comes or time is up; return all calls that wait by then, and whether to go on."""
+        calls: list[_Call] = []
+        try:
+            call = self._calls.get(timeout=sleep_s) if sleep_s > 0 else self._calls.get_nowait()
+            while call is not None and len(calls) < _BATCH - 1:
+                calls.append(call)
+                call = self._calls.get_nowait()
+        except Empty:
+            return calls, True
+        if call is not None:
+            calls.append(call)
+        return calls, call is not None
+
+    def _turn(self, calls: list[_Call]) -> float:
+        """Make the changes and fire what is due in one transaction; return how long to sleep then, in seconds."""
+        try:
+            with self._writer.transaction():
+                for call in calls:
+                    call.run(self._writer)
+                late_ms = self._writer.emit_due(now_ms=self._now_ms(), limit=_BATCH)
+            position = self._writer.position()
+            next_due_ms = self._writer.next_due_ms()
+        except sqlite3.Error as error:
+            # Nothing of this turn was kept: callers are told so, and what is due stays due.
+            _logger.error("The data file cannot be written: %s", error)  # noqa: TRY400 - the trace tells nothing more
+            for call in calls:
+                call.error = UnavailableError("The task store cannot be written now; nothing was changed. Try again.")
+            self._loop.call_soon_threadsafe(self._wake, calls)
+            return _PAUSE_S
+        if calls or late_ms:
+            self._loop.call_soon_threadsafe(self._wake, calls, position)
+        if late_ms:
+            self._observer.emitted(late_ms)
+        if next_due_ms is None:
+            return _LONGEST_SLEEP_S
+        return min((next_due_ms - self._now_ms()) / 1000, _LONGEST_SLEEP_S)
+
+    def _wake(self, calls: list[_Call], position: int = 0) -> None:
+        """Wake, on the event loop, those whose changes were made and those who wait for events."""
+        for call in calls:
+            call.settle()
+        if position > self._position:
+            self._position = position
+            self._arrival.set()
+            if not self._closing:
+                self._arrival = asyncio.Event()
+
+
+def _lock(path: Path) -> FileLock:
+    """Take the file for this process alone: two loops on one file would emit everything twice."""
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise DataFileError(f"{path} is in use by another process.") from None
+    except OSError as error:
+        raise DataFileError(f"{path} cannot be used: {error.strerror}.") from None
+    return lock

@@ -1,0 +1,107 @@
+"""Points in time as text and as integer milliseconds since the Unix epoch; reads no clock."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from math import ceil
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_EARLIEST_MS: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_LATEST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_MAX_LENGTH: Final = 64  # characters: far beyond any clock's precision
+_EXAMPLE: Final = "such as 2026-11-21T09:00:00Z or 2026-11-21T10:00:00.250+01:00"
+
+# Calendar dates (basic, extended, reduced to the month or year, expanded year), week dates, and times in basic or
+# extended form: what datetime.fromisoformat takes, and what ECMAScript's Date.parse takes beyond that (21.4.1.32).
+_TIMESTAMP: Final = re.compile(
+    r"""
+    (?: (?P<year>[+-]\d{6}|\d{4}) - (?P<month>\d\d) - (?P<day>\d\d)
+      | (?P<basic>\d{8})
+      | (?P<week>\d{4}-?W\d\d(?:-?\d)?)
+      | (?P<reduced>[+-]\d{6}|\d{4}) (?:-(?P<reduced_month>\d\d))? (?=[Tt]|\Z)
+    )
+    (?: [^0-9] (?P<hour>\d\d)
+        (?: (?P<colon>:?) (?P<minute>\d\d) (?: (?P=colon) (?P<second>\d\d) (?: [.,] (?P<fraction>\d+) )? )? )?
+        (?: [Zz]
+          | (?P<sign>[+-]) (?P<zone_hour>\d\d)
+            (?: (?P<zone_colon>:?) (?P<zone_minute>\d\d)
+              (?: (?P=zone_colon) (?P<zone_second>\d\d) (?: \. (?P<zone_fraction>\d{1,6}) )? )? )?
+        )?
+    )?
+    """,
+    re.ASCII | re.DOTALL | re.VERBOSE,
+)
+_DURATION: Final = re.compile(r"(?P<count>\d+(?:\.\d+)?)(?P<unit>[smhd])", re.ASCII)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def parse(text: str) -> int:
+    """Return the first millisecond since the epoch that is not before the ISO 8601 `text`; no offset means UTC.
+
+    Raises ValueError with a clause that completes "timestamp ...".
+    """
+    match = _TIMESTAMP.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    if match is None:
+        raise ValueError(f"is not in a form of ISO 8601 that is understood here; write it {_EXAMPLE}")
+    part = match.groupdict(default="0")
+    if int(part["second"]) == 60:  # noqa: PLR2004 - the number of a leap second
+        raise ValueError("is a leap second, which clocks here do not have; take the second before or after it")
+    try:
+        midnight = _date(match)
+        clock = _clock_seconds(part)
+        zone = _zone_seconds(part)
+    except ValueError as error:
+        raise ValueError(f"is not a date and time that exists ({error}); write it {_EXAMPLE}") from None
+    ms = ceil(((midnight.toordinal() - _EPOCH.toordinal()) * 86_400 + clock - zone) * 1000)
+    if not _EARLIEST_MS <= ms <= _LATEST_MS:
+        raise ValueError("must lie in the years 1 to 9999")
+    return ms
+
+
+def format(ms: int) -> str:  # noqa: A001 - always written timestamp.format
+    """Return the RFC 3339 form in UTC with milliseconds: fixed width, so that text sorts as time does."""
+    return (_EPOCH + ms * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_duration(value: object) -> int:
+    """Return the milliseconds, rounded up, in a number of seconds or in text such as 30s, 5m, 2h or 7d.
+
+    Raises ValueError with a clause that completes "in ...".
+    """
+    if isinstance(value, str) and len(value) <= _MAX_LENGTH and (match := _DURATION.fullmatch(value)):
+        seconds = Fraction(match["count"]) * _SECONDS[match["unit"]]
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = Fraction(str(value))
+    else:
+        raise ValueError('must be a number of seconds or a text such as "30s", "5m", "2h" or "7d"')
+    if seconds < 0:
+        raise ValueError("must not be negative")
+    return ceil(seconds * 1000)
+
+
+def _date(match: re.Match[str]) -> date:
+    if match["week"]:
+        return date.fromisoformat(match["week"])
+    if match["basic"]:
+        return date.fromisoformat(match["basic"])
+    if match["reduced"]:
+        return date(int(match["reduced"]), int(match["reduced_month"] or 1), 1)
+    return date(int(match["year"]), int(match["month"]), int(match["day"]))
+
+
+def _clock_seconds(part: dict[str, str]) -> Fraction:
+    hour, minute, second = int(part["hour"]), int(part["minute"]), int(part["second"])
+    clock = (hour * 60 + minute) * 60 + second + Fraction(f"0.{part['fraction']}")
+    if hour > 24 or minute > 59 or second > 59 or clock > 86_400:  # noqa: PLR2004 - the clock's own bounds
+        raise ValueError("the time must lie between 00:00:00 and 24:00:00")
+    return clock
+
+
+def _zone_seconds(part: dict[str, str]) -> Fraction:
+    hour, minute, second = int(part["zone_hour"]), int(part["zone_minute"]), int(part["zone_second"])
+    if hour > 23 or minute > 59 or second > 59:  # noqa: PLR2004 - the clock's own bounds
+        raise ValueError("the offset must be less than 24 hours")
+    zone = (hour * 60 + minute) * 60 + second + Fraction(f"0.{part['zone_fraction']}")
+    return -zone if part["sign"] == "-" else zone

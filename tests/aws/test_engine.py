@@ -1,0 +1,261 @@
+"""The AWS engine keeps its promises when calls fail, are lost or repeated, and when processes die between two calls."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from task_scheduler.aws.registry import State
+from task_scheduler.engine import TaskNotFoundError, TooLateError, UnavailableError
+from task_scheduler.task import Status
+from tests.aws.world import CrashError, World
+
+
+def run(call: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the call returns
+    return asyncio.run(call)
+
+
+def ids(world: World) -> list[str]:
+    return [event.task_id for event in world.logged()]
+
+
+def test_scheduling_is_one_write_and_one_start(world: World) -> None:
+    run(world.engine.schedule(world.new_task()))
+    assert world.faults.calls == {"put_item": 1, "start_execution": 1}
+
+
+def test_a_task_is_emitted_on_the_second_after_its_time_and_logged_once(world: World) -> None:
+    task = world.new_task(due_s=59.001)
+    run(world.engine.schedule(task))
+    world.advance(59.5)
+    assert not world.machine.published
+    world.advance(0.5)
+    assert world.machine.published == [(task.due_ms + 999, task.event)]
+    assert ids(world) == [task.id]
+    assert run(world.engine.get(task.id)).status is Status.EMITTED
+
+
+def test_a_task_beyond_the_arming_window_is_parked_and_started_in_time(world: World) -> None:
+    task = world.new_task(due_s=361 * 86_400)
+    run(world.engine.schedule(task))
+    world.sweeper.sweep()
+    assert not world.machine.executions
+    assert run(world.engine.get(task.id)).status is Status.SCHEDULED
+    world.clock.sleep(86_400)
+    world.sweeper.sweep()
+    assert world.machine.executions
+    world.advance(360 * 86_400)
+    assert ids(world) == [task.id]
+
+
+def test_a_far_task_is_cancelled_by_one_read_and_one_write(world: World) -> None:
+    task = world.new_task(due_s=361 * 86_400)
+    run(world.engine.schedule(task))
+    world.faults.calls.clear()
+    assert run(world.engine.cancel(task.id)).status is Status.CANCELLED
+    assert world.faults.calls == {"get_item": 1, "update_item": 1}
+
+
+@pytest.mark.parametrize("kind", ["throttled", "lost"])
+def test_a_task_whose_start_fails_is_accepted_and_started_by_the_sweeper(world: World, kind: str) -> None:
+    task = world.new_task(due_s=300)
+    world.faults.plan("start_execution", kind)
+    run(world.engine.schedule(task))
+    world.minutes(6)
+    assert ids(world) == [task.id]
+
+
+def test_a_task_that_can_be_neither_started_nor_parked_is_emitted_within_two_minutes(world: World) -> None:
+    task = world.new_task(due_s=30)
+    world.faults.plan("start_execution", "throttled")
+    world.faults.plan("update_item", "throttled")
+    run(world.engine.schedule(task))
+    world.advance(30)
+    world.minutes(2)
+    assert ids(world) == [task.id]
+
+
+def test_a_write_that_is_lost_is_told_to_the_caller(world: World) -> None:
+    world.faults.plan("put_item", "throttled")
+    with pytest.raises(UnavailableError):
+        run(world.engine.schedule(world.new_task()))
+
+
+def test_a_write_that_is_repeated_changes_nothing(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    run(world.engine.schedule(task))
+    world.advance(60)
+    assert ids(world) == [task.id]
+
+
+def test_a_process_that_dies_between_write_and_start_loses_nothing(world: World) -> None:
+    task = world.new_task(due_s=30)
+    world.faults.plan("start_execution", "crash")
+    with pytest.raises(CrashError):
+        run(world.engine.schedule(task))
+    world.minutes(3)
+    assert ids(world) == [task.id]
+
+
+def test_a_cancelled_task_is_never_published_and_stays_cancelled(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    for _ in range(2):
+        cancelled = run(world.engine.cancel(task.id))
+        assert (cancelled.status, cancelled.ended_ms) == (Status.CANCELLED, world.clock.ms)
+    world.minutes(5)
+    assert not world.machine.published
+
+
+def test_an_unknown_task_cannot_be_cancelled(world: World) -> None:
+    with pytest.raises(TaskNotFoundError):
+        run(world.engine.cancel(world.new_task().id))
+
+
+def test_an_emitted_task_cannot_be_cancelled(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.advance(60)
+    with pytest.raises(TooLateError, match="already emitted at 2026-11-21T09:01:00"):
+        run(world.engine.cancel(task.id))
+
+
+def test_a_task_that_is_published_but_not_recorded_yet_cannot_be_cancelled(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.clock.sleep(60)
+    world.machine.run()
+    with pytest.raises(TooLateError, match="being emitted"):
+        run(world.engine.cancel(task.id))
+    world.deliver()
+    assert ids(world) == [task.id]
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(59, 0), (59.001, 1), (60.5, 1)])
+def test_the_history_decides_only_when_the_stop_came_within_a_second_of_the_end(
+    world: World, seconds: float, reads: int
+) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.clock.sleep(seconds)  # the wait's end has not been noticed yet
+    assert run(world.engine.cancel(task.id)).status is Status.CANCELLED
+    assert world.faults.calls["get_execution_history"] == reads
+    world.minutes(5)
+    assert not world.machine.published
+
+
+def test_a_cancel_that_dies_before_its_mark_is_no_cancel(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.faults.plan("update_item", "crash")
+    with pytest.raises(CrashError):
+        run(world.engine.cancel(task.id))
+    world.minutes(3)
+    assert ids(world) == [task.id]
+
+
+def test_a_cancel_that_died_before_its_mark_can_be_repeated(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.faults.plan("update_item", "crash")
+    with pytest.raises(CrashError):
+        run(world.engine.cancel(task.id))
+    assert run(world.engine.cancel(task.id)).status is Status.CANCELLED
+    world.minutes(3)
+    assert not world.machine.published
+
+
+@pytest.mark.parametrize("call", ["get_item", "stop_execution", "update_item"])
+@pytest.mark.parametrize("kind", ["throttled", "lost"])
+def test_a_cancel_that_cannot_be_confirmed_says_so_and_can_be_repeated(world: World, call: str, kind: str) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.faults.plan(call, kind)
+    try:
+        run(world.engine.cancel(task.id))
+    except UnavailableError:
+        run(world.engine.cancel(task.id))
+    world.minutes(5)
+    assert not world.machine.published
+
+
+def test_a_start_that_comes_after_the_cancel_starts_nothing(world: World) -> None:
+    task = world.new_task()
+    world.faults.plan("start_execution", "crash")
+    with pytest.raises(CrashError):
+        run(world.engine.schedule(task))
+    assert run(world.engine.cancel(task.id)).status is Status.CANCELLED
+    run(world.engine.schedule(task))  # the same task again: its write and its start were only slow
+    world.minutes(5)
+    assert not world.machine.published
+
+
+def test_a_task_that_is_parked_though_its_start_worked_can_be_cancelled(world: World) -> None:
+    task = world.new_task()
+    world.faults.plan("start_execution", "lost")
+    run(world.engine.schedule(task))
+    record = world.registry.get(task.id)
+    assert record is not None
+    assert record.state is State.PARKED
+    assert run(world.engine.cancel(task.id)).status is Status.CANCELLED
+    world.minutes(5)
+    assert not world.machine.published
+
+
+def test_timers_that_died_are_started_again(world: World) -> None:
+    task = world.new_task(due_s=300)
+    run(world.engine.schedule(task))
+    world.machine.lose()
+    world.advance(300)
+    assert not world.machine.published
+    world.minutes(2)
+    assert ids(world) == [task.id]
+
+
+def test_a_task_that_cannot_be_published_is_tried_for_a_day_and_then_failed(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.machine.topic_works = False
+    world.minutes(25 * 60, step=20)
+    assert run(world.engine.get(task.id)).status is Status.FAILED
+    assert 20 <= len(world.machine.executions) <= 40
+    with pytest.raises(TooLateError, match="already failed"):
+        run(world.engine.cancel(task.id))
+
+
+def test_a_topic_that_is_mended_gets_what_it_missed(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.machine.topic_works = False
+    world.minutes(5)
+    world.machine.topic_works = True
+    world.minutes(10)
+    assert ids(world) == [task.id]
+
+
+def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.clock.sleep(60)
+    world.machine.run()
+    world.clock.sleep(60)
+    world.sweeper.sweep()
+    (event,) = world.logged()
+    assert (event.task_id, event.emitted_ms) == (task.id, task.due_ms)
+    world.deliver()
+    assert len(world.logged()) == 1
+
+
+@pytest.mark.parametrize("call", ["update_item", "start_execution"])
+def test_a_sweep_that_dies_is_repeated(world: World, call: str) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.machine.lose()
+    world.clock.sleep(120)
+    world.faults.plan(call, "crash")
+    with pytest.raises(CrashError):
+        world.sweeper.sweep()
+    world.minutes(3)
+    assert ids(world) == [task.id]

@@ -1,0 +1,255 @@
+"""A small AWS for the engine to live in: moto's DynamoDB, Step Functions in memory, and faults on demand."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from task_scheduler import timestamp
+from task_scheduler.aws import names
+from task_scheduler.aws.engine import AwsEngine
+from task_scheduler.aws.event_log import EventLog
+from task_scheduler.aws.recorder import Emission, Recorder
+from task_scheduler.aws.registry import Registry
+from task_scheduler.aws.sweeper import Sweeper
+from task_scheduler.aws.timer import Timer
+from task_scheduler.task import Event, Task, new_task
+
+START_MS = timestamp.parse("2026-11-21T09:00:00Z")
+MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:timer"
+
+
+@dataclass
+class Clock:
+    """The one clock of a world."""
+
+    ms: int = START_MS
+
+    def __call__(self) -> int:
+        return self.ms
+
+    def sleep(self, seconds: float) -> None:
+        self.ms += int(seconds * 1000)
+
+
+@dataclass
+class Execution:
+    input: dict[str, str]
+    status: str = "RUNNING"
+    stopped_ms: int | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class StepFunctions:
+    """Executions of the two states, by the rules that AWS documents (aws-facts: names, stops, timestamps).
+
+    A fake, since no emulator lets a test decide between which two calls the wait ends.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.executions: dict[str, Execution] = {}
+        self.published: list[tuple[int, str]] = []
+        self.topic_works = True
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:  # noqa: A002, N803 - as in boto3
+        assert stateMachineArn == MACHINE
+        assert 1 <= len(name) <= 80
+        assert len(input.encode()) <= 262_144
+        given = json.loads(input)
+        existing = self.executions.get(name)
+        if existing and (existing.status != "RUNNING" or existing.input != given):
+            raise refusal("ExecutionAlreadyExists", "StartExecution")
+        self.executions.setdefault(name, Execution(given))
+        return {"executionArn": f"{MACHINE}:{name}"}
+
+    def stop_execution(self, *, executionArn: str, cause: str) -> dict[str, Any]:  # noqa: ARG002, N803 - as in boto3
+        execution = self._find(executionArn, "StopExecution")
+        if execution.status == "RUNNING":
+            self._end(execution, "ABORTED", self.clock.ms)
+        assert execution.stopped_ms is not None
+        return {"stopDate": datetime.fromtimestamp(execution.stopped_ms / 1000, UTC)}
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - as in boto3
+        execution = self._find(executionArn, "DescribeExecution")
+        if execution.stopped_ms is None:
+            return {"status": execution.status}
+        return {"status": execution.status, "stopDate": datetime.fromtimestamp(execution.stopped_ms / 1000, UTC)}
+
+    def get_execution_history(self, *, executionArn: str, maxResults: int) -> dict[str, Any]:  # noqa: N803 - as in boto3
+        return {"events": self._find(executionArn, "GetExecutionHistory").history[:maxResults]}
+
+    def run(self) -> None:
+        """Wake up the executions whose wait is over."""
+        for execution in self.executions.values():
+            end_ms = timestamp.parse(execution.input[names.WAIT_UNTIL])
+            if execution.status == "RUNNING" and end_ms <= self.clock.ms:
+                execution.history.append(
+                    {"type": "TaskStateEntered", "stateEnteredEventDetails": {"name": names.PUBLISH_MESSAGE}}
+                )
+                if self.topic_works:
+                    self.published.append((self.clock.ms, execution.input[names.EVENT]))
+                self._end(execution, "SUCCEEDED" if self.topic_works else "FAILED", self.clock.ms)
+
+    def lose(self) -> None:
+        """End all that run, as AWS does after a year, and an emulator that restarts."""
+        for execution in self.executions.values():
+            if execution.status == "RUNNING":
+                self._end(execution, "TIMED_OUT", self.clock.ms)
+
+    def _end(self, execution: Execution, status: str, ms: int) -> None:
+        execution.status = status
+        execution.stopped_ms = ms
+        word = {"TIMED_OUT": "TimedOut"}.get(status, status.capitalize())
+        execution.history.append({"type": f"Execution{word}"})
+
+    def _find(self, arn: str, operation: str) -> Execution:
+        execution = self.executions.get(arn.rpartition(":")[2])
+        if execution is None:
+            raise refusal("ExecutionDoesNotExist", operation)
+        return execution
+
+
+class CrashError(BaseException):
+    """The process died; nothing may catch it."""
+
+
+@dataclass
+class Faults:
+    """What happens to the next calls: a table from the name of a call to what it meets, the soonest first."""
+
+    planned: dict[str, list[str]] = field(default_factory=dict)
+    delays: dict[str, float] = field(default_factory=dict)
+    """Seconds that each call of a name takes."""
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def plan(self, call: str, *kinds: str) -> None:
+        """Make the next calls of a name go wrong: throttled, lost (worked, then timed out), crash, or fine."""
+        self.planned[call] = list(kinds)
+
+
+class Faulty:
+    """A client whose calls are counted and go wrong as planned."""
+
+    def __init__(self, client: Any, faults: Faults, clock: Clock) -> None:  # noqa: ANN401 - any client
+        self._client = client
+        self._clock = clock
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        call = getattr(self._client, name)
+
+        def meet(**parameters: Any) -> Any:  # noqa: ANN401 - as in boto3
+            self._faults.calls[name] += 1
+            self._clock.sleep(self._faults.delays.get(name, 0))
+            kinds = self._faults.planned.get(name)
+            match kinds.pop(0) if kinds else "fine":
+                case "throttled":
+                    raise refusal("ThrottlingException", name)
+                case "crash":
+                    raise CrashError(name)
+                case "lost":
+                    call(**parameters)
+                    raise ReadTimeoutError(endpoint_url="")
+            return call(**parameters)
+
+        return meet
+
+
+class World:
+    """The engine, the recorder and the sweeper over one account."""
+
+    def __init__(self, dynamodb: Any, *, arming_window_days: float = 360) -> None:  # noqa: ANN401 - moto's client
+        self.clock = Clock()
+        self.faults = Faults()
+        self.machine = StepFunctions(self.clock)
+        tables = Faulty(dynamodb, self.faults, self.clock)
+        self.registry = Registry(tables, "tasks", retention_days=30)  # type: ignore[arg-type]  # a faulty client
+        self.log = EventLog(tables, "events", retention_days=7, now_ms=self.clock)  # type: ignore[arg-type]  # the same
+        timer = Timer(Faulty(self.machine, self.faults, self.clock), MACHINE, sleep=self.clock.sleep)  # type: ignore[arg-type]  # the same
+        self.engine = AwsEngine(
+            self.registry, timer, self.log, arming_window_days=arming_window_days, now_ms=self.clock
+        )
+        self.recorder = Recorder(tables, self.registry, self.log, now_ms=self.clock)  # type: ignore[arg-type]  # the same
+        self.sweeper = Sweeper(
+            self.registry, timer, self.recorder, arming_window_days=arming_window_days, now_ms=self.clock
+        )
+        self._delivered = 0
+
+    def new_task(self, due_s: float = 60, number: int = 1) -> Task:
+        """Make a task that is due so many seconds from now."""
+        body = {"timestamp": timestamp.format(self.clock.ms + int(due_s * 1000)), "message": number}
+        return new_task(body, task_id=f"00000000-0000-4000-8000-{number:012}", now_ms=self.clock.ms)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, let timers fire, and hand what they published to the recorder."""
+        self.clock.sleep(seconds)
+        self.machine.run()
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Hand to the recorder what was published since the last time; what it cannot record comes again."""
+        emissions = [Emission(event, ms) for ms, event in self.machine.published[self._delivered :]]
+        if emissions and all(self.recorder.record(emissions)):
+            self._delivered += len(emissions)
+
+    def minutes(self, count: int, *, step: int = 1) -> None:
+        """Let minutes pass, with a sweep after each, or after every few."""
+        for _ in range(0, count, step):
+            self.advance(60 * step)
+            self.sweeper.sweep()
+            self.machine.run()
+            self.deliver()
+
+    def logged(self) -> list[Event]:
+        """Return the whole event log, as a reader finds it once all gaps are old."""
+        self.clock.sleep(6)
+        found: list[Event] = []
+        while page := self.log.events(after=found[-1].sequence if found else 0, limit=1000):
+            found += page
+        return found
+
+
+def refusal(code: str, operation: str) -> ClientError:
+    """Return the error that a service answers with."""
+    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+
+
+@contextmanager
+def tables() -> Iterator[Any]:
+    """Make both tables as the stack does, empty."""
+    client = boto3.client("dynamodb", region_name="eu-west-1")
+    client.create_table(
+        TableName="tasks",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in (names.TASK_ID, names.BUCKET, names.DUE_ID)
+        ],
+        KeySchema=[{"AttributeName": names.TASK_ID, "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": names.BY_DUE,
+                "KeySchema": [
+                    {"AttributeName": names.BUCKET, "KeyType": "HASH"},
+                    {"AttributeName": names.DUE_ID, "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    client.create_table(
+        TableName="events",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "N"} for name in (names.PAGE, names.SEQUENCE)],
+        KeySchema=[
+            {"AttributeName": names.PAGE, "KeyType": "HASH"},
+            {"AttributeName": names.SEQUENCE, "KeyType": "RANGE"},
+        ],
+    )
+    yield client

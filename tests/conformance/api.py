@@ -1,0 +1,147 @@
+"""The API over HTTP: every answer is held against the contract, and every promise in it is remembered."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import httpx
+
+from tests.conformance.clock import milliseconds
+from tests.conformance.contract import Contract, JsonObject
+
+SECRET_HEADER: Final = "x-pd-secret"  # noqa: S105 - the name of a header, not a secret
+PAST: Final = "2020-08-21T04:29:00.951Z"
+
+_ABSENT: Final = object()
+_TIMEOUT: Final = httpx.Timeout(35)  # seconds; a long poll may take 29 (API Gateway)
+_Given = TypeVar("_Given")
+_Got = TypeVar("_Got")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A running scheduler."""
+
+    url: str
+    secret: str | None
+    kind: str
+    """local, emulator or given."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds between two looks at it; each look at the emulator takes time from its work."""
+        return 0.05 if self.kind == "local" else 0.25
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, already held against the contract."""
+
+    status: int
+    body: JsonObject
+    headers: httpx.Headers
+
+    @property
+    def errors(self) -> list[str]:
+        """The sentences of an error."""
+        return list(self.body["errors"])
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A task that the server has promised to emit."""
+
+    id: str
+    timestamp: str
+
+    @property
+    def due_ms(self) -> int:
+        """When it is due, in milliseconds since the Unix epoch."""
+        return milliseconds(self.timestamp)
+
+
+@dataclass
+class Ledger:
+    """What the server has promised to this client so far."""
+
+    accepted: dict[str, Accepted] = field(default_factory=dict)
+    cancelled: set[str] = field(default_factory=set)
+
+
+class Api:
+    """A client that sends anything and believes nothing."""
+
+    def __init__(self, deployment: Deployment, ledger: Ledger | None = None) -> None:
+        self.deployment = deployment
+        self.ledger = ledger or Ledger()
+        self.http = httpx.Client(base_url=deployment.url, timeout=_TIMEOUT)
+        self.secret = {} if deployment.secret is None else {SECRET_HEADER: deployment.secret}
+        self.contract = Contract(self.http.get("openapi.json").raise_for_status().json())
+
+    def send(  # noqa: PLR0913 - the parts of a request
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = _ABSENT,
+        content: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+        anonymous: bool = False,
+    ) -> Answer:
+        """Send a request with the JSON `body` or the raw `content`; with the secret unless `anonymous`."""
+        if body is not _ABSENT:
+            content = json.dumps(body).encode()
+        given = {"content-type": "application/json"} | ({} if anonymous else self.secret) | dict(headers or {})
+        request = self.http.build_request(method, path, content=content)
+        request.headers.update(httpx.Headers([(name.encode(), _octets(value)) for name, value in given.items()]))
+        request.headers.encoding = "latin-1"  # what is no ASCII in them is sent as it is
+        response = self.http.send(request)
+        self.contract.check(response, method=method, path=path)
+        answer = Answer(response.status_code, json.loads(response.content), response.headers)
+        assert answer.status < httpx.codes.INTERNAL_SERVER_ERROR, answer
+        self._remember(method, path, answer)
+        return answer
+
+    def schedule(self, body: Mapping[str, object]) -> Accepted:
+        """Schedule a task that must be accepted."""
+        answer = self.send("POST", "/schedule", body=body)
+        assert answer.status == httpx.codes.OK, answer
+        return self.ledger.accepted[answer.body["id"]]
+
+    def refuse(self, body: object) -> list[str]:
+        """Try to schedule what must be refused as bad input; returns the sentences."""
+        answer = self.send("POST", "/schedule", body=body)
+        assert answer.status == httpx.codes.BAD_REQUEST, answer
+        return answer.errors
+
+    def cancel(self, task_id: str) -> Answer:
+        """Try to cancel a task."""
+        return self.send("POST", "/cancel", body={"id": task_id})
+
+    def task(self, task_id: str) -> JsonObject:
+        """Return a task that must be there."""
+        answer = self.send("GET", f"/tasks/{task_id}")
+        assert answer.status == httpx.codes.OK, answer
+        return answer.body
+
+    def _remember(self, method: str, path: str, answer: Answer) -> None:
+        if answer.status != httpx.codes.OK:
+            return
+        if path == "/schedule":
+            accepted = Accepted(answer.body["id"], answer.body["timestamp"])
+            assert accepted.id not in self.ledger.accepted, "two tasks have the same id"
+            self.ledger.accepted[accepted.id] = accepted
+        elif path == "/cancel" or method == "DELETE":
+            self.ledger.cancelled.add(answer.body["id"])
+
+
+def together(call: Callable[[_Given], _Got], given: Iterable[_Given], *, at_once: int = 8) -> list[_Got]:
+    """Return `call(item)` for each item, in order, several at a time."""
+    with ThreadPoolExecutor(at_once) as threads:
+        return list(threads.map(call, given))
+
+
+def _octets(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,23 @@
+"""What other people's clients do, run by Node.js from the packages that package.json pins."""
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from emulator.tools import NODE
+
+_SCRIPTS: Final = Path(__file__).parent
+
+
+def node(script: str, *arguments: str) -> list[str]:
+    """Return the command that runs a script of this folder."""
+    return [str(NODE), str(_SCRIPTS / script), *arguments]
+
+
+def run(script: str, *arguments: str) -> str:
+    """Run a script to its end; returns what it has written."""
+    done = subprocess.run(  # noqa: S603 - our own script
+        node(script, *arguments), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

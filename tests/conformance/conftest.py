@@ -1,0 +1,69 @@
+"""Which deployments the suite runs against: both engines, or the one at --url."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import emulator
+from tests.conformance.api import Api, Deployment
+from tests.conformance.event_log import EventLog, audit
+from tests.conformance.local_server import LocalServer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the suite run against anything."""
+    group = parser.getgroup("conformance")
+    group.addoption("--url", help="run tests/conformance against the deployment at this URL instead")
+    group.addoption("--secret", help="the secret of the deployment at --url")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test once for each deployment."""
+    if "deployment" not in metafunc.fixturenames:
+        return
+    both = ["local", pytest.param("emulator", marks=pytest.mark.emulator)]
+    given = [pytest.param("given", marks=pytest.mark.enable_socket)]  # it may be anywhere
+    kinds = given if metafunc.config.getoption("--url", None) else both
+    metafunc.parametrize("deployment", kinds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    secret = "a secret of 32 characters, or so"  # noqa: S105 - of a server that lives for a minute
+    with LocalServer(tmp_path_factory.mktemp("local") / "tasks.db", secret=secret) as server:
+        yield Deployment(server.url, secret, "local")
+
+
+@pytest.fixture(scope="session")
+def emulated() -> Iterator[Deployment]:
+    with emulator.deployed() as deployed:
+        yield Deployment(deployed.url, deployed.secret or None, "emulator")
+
+
+@pytest.fixture(scope="session")
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    """The one under test; its server is a fixture of its own, so that it starts once in any order."""
+    if request.param == "given":
+        return Deployment(request.config.getoption("--url"), request.config.getoption("--secret"), "given")
+    found: Deployment = request.getfixturevalue({"local": "local", "emulator": "emulated"}[request.param])
+    return found
+
+
+@pytest.fixture(scope="session")
+def session(deployment: Deployment) -> Iterator[tuple[Api, EventLog]]:
+    """A client and the log since it was made; at the end every promise made to it is looked at again."""
+    api = Api(deployment)
+    log = EventLog(api)
+    yield api, log
+    audit(api, log)
+    api.http.close()
+
+
+@pytest.fixture
+def api(session: tuple[Api, EventLog]) -> Api:
+    return session[0]
+
+
+@pytest.fixture
+def log(session: tuple[Api, EventLog]) -> EventLog:
+    return session[1]

@@ -1,0 +1,193 @@
+"""Bodies that are not what they should be: refused with a reason, and the server lives on."""
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.conformance.api import PAST, Api, together
+from tests.conformance.event_stream import EVENT_STREAM
+
+_HELLO: Final = f'"timestamp": "{PAST}", "message": "hello"'
+
+_NO_JSON_OBJECT: Final = {
+    "nothing": b"",
+    "white space": b" \r\n\t ",
+    "text": b"hello",
+    "a form": b"timestamp=2030-01-01&message=hello",
+    "half an object": f"{{{_HELLO}".encode(),
+    "two objects": f"{{{_HELLO}}}{{}}".encode(),
+    "a trailing comma": f"{{{_HELLO},}}".encode(),
+    "single quotes": b"{'timestamp': '2020-08-21T04:29:00.951Z', 'message': 'hello'}",
+    "a comment": f"{{{_HELLO} /* hello */}}".encode(),
+    "a line break in a text": b'{"timestamp": "2020-08-21T04:29:00.951Z", "message": "a\nb"}',
+    "a zero byte": f"{{{_HELLO}}}\0".encode(),
+    "an array": f"[{{{_HELLO}}}]".encode(),
+    "a string": b'"hello"',
+    "a number": b"42",
+    "true": b"true",
+    "null": b"null",
+    "an unknown escape": f'{{{_HELLO}, "x": "\\x41"}}'.encode(),
+    "a cut escape": f'{{{_HELLO}, "x": "\\u00"}}'.encode(),
+    "a number with a leading zero": f'{{{_HELLO}, "x": 012}}'.encode(),
+}
+_NO_UTF8: Final = {
+    "a lone byte": b"\xff",
+    "a cut character": b"\xe2\x82",
+    "an overlong form": b"\xc0\xaf",
+    "a surrogate": b"\xed\xa0\x80",
+    "latin-1": "é".encode("latin-1"),
+    "beyond the last character": b"\xf4\x90\x80\x80",
+}
+_NO_VALUES: Final = {
+    "NaN": "NaN",
+    "Infinity": "Infinity",
+    "minus Infinity": "-Infinity",
+    "a float beyond all floats": "1e999",
+    "a negative float beyond all floats": "-1e999",
+    "a NaN deep inside": '[{"a": [1, NaN]}]',
+    "a lone high surrogate": r'"\ud800"',
+    "a lone low surrogate": r'"\udc00 and more"',
+    "surrogates the wrong way round": r'"\udc00\ud800"',
+    "a lone surrogate deep inside": r'[{"a": ["\udfff"]}]',
+    "a lone surrogate in a name": r'{"\ud83d": 1}',
+    "an integer of 5,000 digits": "9" * 5_000,
+    "a negative integer of 5,000 digits": "-" + "9" * 5_000,
+    "100,000 arrays": "[" * 100_000 + "]" * 100_000,
+    "100,000 arrays, not closed": "[" * 100_000,
+    "100,000 objects": '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "260 arrays": "[" * 260 + "]" * 260,
+}
+
+
+@pytest.fixture(autouse=True)
+def _server_lives_on(api: Api) -> Iterator[None]:
+    yield
+    assert api.send("GET", "/health").body["status"] == "ok"
+
+
+def _refusals(api: Api, contents: list[bytes], *, method: str = "POST", path: str = "/schedule") -> list[str]:
+    """Send each body; each must be refused as bad input. Returns their sentences."""
+    answers = together(lambda content: api.send(method, path, content=content), contents, at_once=4)
+    for content, answer in zip(contents, answers, strict=True):
+        assert answer.status == 400, f"{content[:100]!r}: {answer}"
+    return [" ".join(answer.errors) for answer in answers]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/schedule"), ("GET", "/schedule"), ("POST", "/cancel"), ("DELETE", "/cancel")],
+)
+def test_what_is_no_json_object_is_refused(api: Api, method: str, path: str) -> None:
+    contents = [*_NO_JSON_OBJECT.values(), *(b'{"id": "%s"}' % octets for octets in _NO_UTF8.values())]
+    for error in _refusals(api, contents, method=method, path=path):
+        assert "body" in error.lower()
+
+
+def test_what_is_not_utf8_is_refused(api: Api) -> None:
+    for where in (b'{%s, "x": "%s"}', b'{%s, "%s": 1}'):
+        for error in _refusals(api, [where % (_HELLO.encode(), octets) for octets in _NO_UTF8.values()]):
+            assert "UTF-8" in error
+
+
+@pytest.mark.parametrize("value", _NO_VALUES.values(), ids=_NO_VALUES.keys())
+def test_values_that_json_does_not_have_are_refused(api: Api, value: str) -> None:
+    """As a message, and in another field."""
+    _refusals(
+        api,
+        [f'{{"timestamp": "{PAST}", "message": {value}}}'.encode(), f'{{{_HELLO}, "x": {value}}}'.encode()],
+    )
+
+
+def test_values_that_json_does_not_have_are_refused_where_time_and_id_stand(api: Api) -> None:
+    for value in _NO_VALUES.values():
+        _refusals(api, [f'{{"{name}": {value}, "message": "hello"}}'.encode() for name in ("in", "timestamp")])
+        _refusals(api, [f'{{"id": {value}}}'.encode()], path="/cancel")
+
+
+def test_each_mistake_has_a_sentence_that_names_its_field(api: Api) -> None:
+    mistakes: list[tuple[dict[str, object], list[str]]] = [
+        ({}, ["timestamp", "message"]),
+        ({"timestamp": PAST}, ["message"]),
+        ({"timestamp": PAST, "message": None}, ["message"]),
+        ({"message": "hello"}, ["timestamp"]),
+        ({"timestamp": None, "message": "hello"}, ["timestamp"]),
+        ({"timestamp": PAST, "in": 5, "message": "hello"}, ["timestamp"]),
+        ({"timestamp": PAST, "in": None, "message": "hello"}, ["timestamp"]),
+        ({"timestamp": PAST, "message": "hello", "id": "8fceb45b-0241-4d04-9f3f-334679586370"}, ["id"]),
+        ({"timestamp": PAST, "message": "hello", "id": None}, ["id"]),
+        ({"timestamp": 5, "message": None, "id": 1}, ["timestamp", "message", "id"]),
+        ({"in": "soon", "id": 1}, ["in", "message", "id"]),
+    ]
+    for body, fields in mistakes:
+        errors = api.refuse(body)
+        assert len(errors) == len(fields), body
+        for name in fields:
+            assert any(name in error.replace(":", " ").split() for error in errors), f"{body}: {errors}"
+
+
+def test_cancel_wants_an_id(api: Api) -> None:
+    ids: list[object] = [None, 5, ["x"], {}, True]
+    for body in ({}, {"task": "x"}, *({"id": task_id} for task_id in ids)):
+        for method in ("POST", "DELETE"):
+            answer = api.send(method, "/cancel", body=body)
+            assert answer.status == 400, body
+            assert "id" in answer.errors[0].split(), body
+
+
+def test_queries_of_the_event_log_that_are_no_numbers_are_refused(api: Api) -> None:
+    for name, values in {
+        "after": ["", "x", "-1", "1.5", "1e3", "0x10", "1_000", "%D9%A3", "%2B1", "%00", "null"],
+        "limit": ["", "x", "-1", "0", "1001", "1.5", "1_0", "%D9%A3", "9" * 30, "9" * 5_000],
+    }.items():
+        answers = together(lambda path: api.send("GET", path), [f"/events?{name}={value}" for value in values])
+        for value, answer in zip(values, answers, strict=True):
+            assert answer.status == 400, f"{name}={value}"
+            assert name in answer.errors[0].split(), answer
+
+
+def test_positions_beyond_all_numbers_are_no_crash(api: Api) -> None:
+    """Whether they are refused or nothing follows them."""
+    for position in (2**31, 2**53, 2**63 - 1, 2**63, 2**64, 10**38, 10**40, "9" * 5_000):
+        assert api.send("GET", f"/events?after={position}").status in {200, 400}
+
+
+def test_a_last_event_id_that_is_no_number_is_refused(api: Api) -> None:
+    for last_event_id in ("x", "-1", "1.5", "\N{SNOWMAN}", "\N{ARABIC-INDIC DIGIT THREE}", "9" * 5_000):
+        headers: dict[str, str | bytes] = {"accept": EVENT_STREAM, "last-event-id": last_event_id.encode()}
+        assert api.send("GET", "/events", headers=headers).status == 400
+
+
+def test_the_content_type_does_not_matter(api: Api) -> None:
+    """`curl -d` says that it sends a form."""
+    for content_type in (
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "application/json; charset=utf-8",
+        "nonsense",
+    ):
+        answer = api.send(
+            "POST", "/schedule", body={"in": "1h", "message": "hello"}, headers={"content-type": content_type}
+        )
+        assert answer.status == 200, content_type
+
+
+def test_a_request_that_breaks_off_harms_nobody(api: Api) -> None:
+    url = httpx.URL(api.deployment.url)
+    if url.scheme != "http":
+        pytest.skip("a raw socket speaks no TLS")
+    head = f"POST {url.path.rstrip('/')}/schedule HTTP/1.1\r\nHost: {url.host}\r\n"
+    start = json.dumps({"timestamp": PAST, "message": "hello"})[:20]
+    for request in (
+        "\r\n\r\n",
+        "nonsense\r\n\r\n",
+        "GET",
+        head,
+        f"{head}Content-Length: 100\r\n\r\n{start}",
+        f"{head}Content-Length: -1\r\n\r\n",
+    ):
+        with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+            connection.sendall(request.encode())

@@ -1,0 +1,89 @@
+"""What is there, what is not, and the contract that lists it."""
+
+import re
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.conformance.api import Api
+from tests.conformance.contract import METHODS
+
+
+def test_health_tells_the_version(api: Api) -> None:
+    answer = api.send("GET", "/health", anonymous=True)
+    assert answer.status == 200
+    assert answer.body["status"] == "ok"
+    assert answer.body["version"] == api.contract.document["info"]["version"]
+
+
+def test_the_contract_is_valid_openapi_3_1(api: Api) -> None:
+    assert api.contract.document["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(api.contract.document).validate()
+
+
+def test_the_contract_lists_the_routes_of_this_suite(api: Api) -> None:
+    expected = {
+        "/schedule": {"GET", "POST"},
+        "/cancel": {"POST", "DELETE"},
+        "/tasks/{}": {"GET", "DELETE"},
+        "/events": {"GET"},
+        "/health": {"GET"},
+        "/openapi.json": {"GET"},
+    }
+    listed = {
+        re.sub(r"\{\w+\}", "{}", template): api.contract.methods(template)
+        for template in api.contract.document["paths"]
+    }
+    for path, methods in expected.items():
+        assert listed[path] >= methods
+
+
+def test_each_route_says_which_methods_it_takes(api: Api) -> None:
+    for template in api.contract.document["paths"]:
+        taken = api.contract.methods(template)
+        for method in {name.upper() for name in METHODS} - taken - {"HEAD", "OPTIONS", "TRACE"}:
+            answer = api.send(method, re.sub(r"\{\w+\}", "x", template), anonymous=True)
+            assert answer.status == 405
+            allowed = {name.strip() for name in answer.headers["allow"].split(",")}
+            assert allowed - {"HEAD", "OPTIONS"} == taken
+            assert method in answer.errors[0]
+
+
+def test_unknown_routes_are_404(api: Api) -> None:
+    for path in (
+        "/nowhere",
+        "/schedule/more",
+        "/tasks/8fceb45b-0241-4d04-9f3f-334679586370/more",
+        "/events/1",
+        "/Schedule",
+        "/schedul%C3%A9",
+        "/%FF",
+        "/.env",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/" + "x" * 4_000,
+    ):
+        assert api.send("GET", path).status == 404, path
+
+
+def test_ids_that_cannot_be_are_404(api: Api) -> None:
+    for task_id in (
+        "x",
+        "0",
+        "%00",
+        "%FF",
+        "%C3%A9",
+        "null",
+        "8fceb45b-0241-4d04-9f3f-33467958637",
+        "8fceb45b" * 200,
+        "a%0Ab",
+        "%20",
+    ):
+        for method in ("GET", "DELETE"):
+            assert api.send(method, f"/tasks/{task_id}").status == 404, task_id
+
+
+def test_answers_are_json_in_utf8_that_nobody_keeps(api: Api) -> None:
+    """A cache between client and server must not answer for it."""
+    for path in ("/health", "/events", "/nowhere"):
+        headers = api.send("GET", path).headers
+        assert headers["content-type"].partition(";")[0] == "application/json"
+        assert "no-" in headers.get("cache-control", "no-store")

@@ -1,0 +1,79 @@
+"""GET /tasks/{id}: a task through its life."""
+
+from tests.conformance.api import PAST, Api
+from tests.conformance.clock import iso, milliseconds, now_ms
+from tests.conformance.event_log import EventLog
+
+_FIELDS = {
+    "id",
+    "status",
+    "timestamp",
+    "message",
+    "extra",
+    "created_at",
+    "emitted_at",
+    "cancelled_at",
+    "failed_at",
+}
+_UNKNOWN = "8fceb45b-0241-4d04-9f3f-334679586370"
+
+
+def test_a_scheduled_task_shows_what_was_asked(api: Api) -> None:
+    before = now_ms()
+    task = api.schedule({"in": "1h", "message": {"a": [1]}, "customer": 7, "note": None})
+    shown = api.task(task.id)
+    created_at = shown["created_at"]
+    assert set(shown) >= _FIELDS
+    assert {name: shown[name] for name in _FIELDS} == {
+        "id": task.id,
+        "status": "scheduled",
+        "timestamp": task.timestamp,
+        "message": {"a": [1]},
+        "extra": {"customer": 7, "note": None},
+        "created_at": created_at,
+        "emitted_at": None,
+        "cancelled_at": None,
+        "failed_at": None,
+    }
+    assert before <= milliseconds(created_at) <= now_ms()
+    assert iso(milliseconds(created_at)) == created_at
+
+
+def test_the_timestamp_of_a_task_is_normalised(api: Api) -> None:
+    task = api.schedule({"timestamp": "2020-08-21T06:29:00.951+02:00", "message": "hello"})
+    assert api.task(task.id)["timestamp"] == PAST
+
+
+def test_an_emitted_task_says_when(api: Api, log: EventLog) -> None:
+    """The moment the log has it, the task says so too, with the same time."""
+    for ahead in (0, 0.4):
+        task = api.schedule({"in": ahead, "message": "hello"})
+        [envelope] = log.wait_for([task])
+        shown = api.task(task.id)
+        assert shown["status"] == "emitted"
+        assert shown["emitted_at"] == iso(envelope["metadata"]["ts"])
+        assert milliseconds(shown["emitted_at"]) >= task.due_ms
+        assert shown["cancelled_at"] is None
+        assert shown["failed_at"] is None
+
+
+def test_a_cancelled_task_says_when(api: Api) -> None:
+    task = api.schedule({"in": "1h", "message": "hello"})
+    before = now_ms()
+    assert api.cancel(task.id).status == 200
+    shown = api.task(task.id)
+    assert shown["status"] == "cancelled"
+    assert before <= milliseconds(shown["cancelled_at"]) <= now_ms()
+    assert shown["emitted_at"] is None
+    assert shown["message"] == "hello"
+
+
+def test_a_task_can_be_read_the_moment_it_was_accepted(api: Api) -> None:
+    for _ in range(10):
+        assert api.task(api.schedule({"in": "1h", "message": "hello"}).id)["status"] == "scheduled"
+
+
+def test_an_unknown_task_is_404(api: Api) -> None:
+    answer = api.send("GET", f"/tasks/{_UNKNOWN}")
+    assert answer.status == 404
+    assert _UNKNOWN in answer.errors[0]

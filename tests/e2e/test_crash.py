@@ -1,0 +1,82 @@
+"""A server that is killed, or stopped, in the middle of a load keeps every promise once it runs again."""
+
+import random
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conformance.api import Api, Deployment, Ledger
+from tests.conformance.clock import eventually, iso, now_ms
+from tests.conformance.event_log import EventLog, audit
+from tests.conformance.local_server import LocalServer
+
+_ROUNDS = 3
+_ACCEPTED_A_ROUND = 150
+_SECRET = "of a server that lives for a second"  # noqa: S105 - it guards nothing
+
+
+def _client(server: LocalServer, ledger: Ledger | None = None) -> Api:
+    return Api(Deployment(server.url, _SECRET, "local"), ledger)
+
+
+def _load(api: Api, seed: int) -> None:
+    """Schedule, and cancel one in five, until the server is gone."""
+    choose = random.Random(seed)  # noqa: S311 - makes a load, no secret
+    try:
+        while True:
+            task = api.schedule({"in": choose.choice([0, choose.random() * 3, 4]), "message": f"😀 {seed}"})
+            if choose.random() < 0.2:
+                # Should the answer not come, either is right: such a task is not looked at.
+                del api.ledger.accepted[task.id]
+                if api.cancel(task.id).status == 409:
+                    api.ledger.accepted[task.id] = task
+    except httpx.TransportError:
+        return
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_every_accepted_task_is_emitted_once_after_a_restart(tmp_path: Path, how: signal.Signals) -> None:
+    """And no task whose cancellation was confirmed is, whatever the process was at when it ended."""
+    data = tmp_path / "tasks.db"
+    ledger = Ledger()
+    for _ in range(_ROUNDS):
+        enough = len(ledger.accepted) + _ACCEPTED_A_ROUND
+        with LocalServer(data, secret=_SECRET) as server, ThreadPoolExecutor() as threads:
+            api = _client(server, ledger)
+            for seed in range(8):
+                threads.submit(_load, api, seed)
+            eventually(lambda wanted=enough: len(ledger.accepted) >= wanted, every=0.001)  # type: ignore[misc]  # mypy sees no type in a default
+            assert server.stop(how) == (0 if how is signal.SIGTERM else -how)
+        api.http.close()
+    with LocalServer(data, secret=_SECRET) as server:
+        api = _client(server, ledger)
+        log = EventLog(api, after=0)
+        envelopes = log.wait_for(ledger.accepted.values())
+        assert all(envelope["event"]["message"].startswith("😀") for envelope in envelopes)
+        log.pass_by(max(task.due_ms for task in ledger.accepted.values()))
+        audit(api, log)
+        api.http.close()
+    assert ledger.cancelled
+
+
+def test_overdue_tasks_are_emitted_at_once_after_a_restart_soonest_first(tmp_path: Path) -> None:
+    data = tmp_path / "tasks.db"
+    with LocalServer(data, secret=_SECRET) as server:
+        api = _client(server)
+        first_ms = now_ms() + 600
+        tasks = [api.schedule({"timestamp": iso(first_ms + later), "message": later}) for later in (300, 0, 200, 100)]
+        server.kill()
+        api.http.close()
+    eventually(lambda: now_ms() > first_ms + 300)
+    started_ms = now_ms()
+    with LocalServer(data, secret=_SECRET) as server:
+        api = _client(server)
+        log = EventLog(api, after=0)
+        envelopes = sorted(log.wait_for(tasks), key=lambda envelope: int(envelope["id"]))
+        assert [envelope["event"]["message"] for envelope in envelopes] == [0, 100, 200, 300]
+        assert all(envelope["metadata"]["ts"] >= started_ms for envelope in envelopes)
+        api.http.close()

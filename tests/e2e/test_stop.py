@@ -1,0 +1,102 @@
+"""Starting and stopping: a clean end on request, a plain sentence when it cannot begin."""
+
+import signal
+import socket
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.api import Api, Deployment
+from tests.conformance.event_stream import stream
+from tests.conformance.local_server import LocalServer
+
+
+def _refusal(server: LocalServer) -> str:
+    """Return the one line in which a server that cannot start says why."""
+    assert server.wait() not in {0, -signal.SIGKILL}
+    [line] = server.errors.splitlines()
+    assert line.startswith("task-scheduler: ")
+    return line
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_ends_streams_and_the_process_and_keeps_the_tasks(tmp_path: Path, how: signal.Signals) -> None:
+    data = tmp_path / "tasks.db"
+    with LocalServer(data) as server:
+        api = Api(Deployment(server.url, None, "local"))
+        task = api.schedule({"in": "1h", "message": "hello"})
+        with stream(api) as one, stream(api, last_event_id=0) as other:
+            greetings = [next(one), next(other)]
+            assert server.stop(how) == 0
+            assert not [frame for frame in [*greetings, *one, *other] if frame.is_event]
+        assert server.errors == ""
+        api.http.close()
+    with LocalServer(data) as server:
+        api = Api(Deployment(server.url, None, "local"))
+        assert api.task(task.id)["status"] == "scheduled"
+        api.http.close()
+
+
+def test_two_signals_are_no_crash(tmp_path: Path) -> None:
+    with LocalServer(tmp_path / "tasks.db") as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.stop(signal.SIGINT) == 0
+        assert server.errors == ""
+
+
+def test_without_a_secret_everything_is_open(tmp_path: Path) -> None:
+    with LocalServer(tmp_path / "tasks.db") as server:
+        api = Api(Deployment(server.url, None, "local"))
+        task = api.schedule({"in": "1h", "message": "hello"})
+        assert api.send("GET", f"/tasks/{task.id}", headers={"x-pd-secret": "whatever"}).status == 200
+        assert api.send("GET", "/events").status == 200
+        assert api.cancel(task.id).status == 200
+        api.http.close()
+
+
+def test_a_busy_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert str(port) in _refusal(LocalServer(tmp_path / "tasks.db", port=port))
+
+
+@pytest.mark.parametrize("place", ["folder", "diary/tasks.db", "diary", "other.db"])
+def test_data_that_cannot_be_used_is_named_and_left_alone(tmp_path: Path, place: str) -> None:
+    """A folder, a file in a file, no database, and a database of something else."""
+    diary = "Dear diary, this is no database. " * 100
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "diary").write_text(diary)
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("CREATE TABLE task (title TEXT)")
+    data = tmp_path / place
+    server = LocalServer(data, folder=tmp_path)
+    assert str(data) in _refusal(server)
+    assert (tmp_path / "diary").read_text() == diary
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        assert other.execute("SELECT sql FROM sqlite_master").fetchall() == [("CREATE TABLE task (title TEXT)",)]
+
+
+def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    """Both would emit what is there."""
+    data = tmp_path / "tasks.db"
+    (tmp_path / "second").mkdir()
+    with LocalServer(data) as server:
+        assert str(data) in _refusal(LocalServer(data, folder=tmp_path / "second"))
+        api = Api(Deployment(server.url, None, "local"))
+        assert api.schedule({"in": 0, "message": "still here"}).id
+        api.http.close()
+
+
+def test_an_address_that_others_can_reach_wants_a_secret(tmp_path: Path) -> None:
+    line = _refusal(LocalServer(tmp_path / "tasks.db", options=("--host", "0.0.0.0")))  # noqa: S104 - refused
+    assert "secret" in line
+
+
+@pytest.mark.parametrize("options", [("--nonsense",), ("--port", "x"), ("--port", "70000"), ("more",)])
+def test_a_wrong_option_is_named(tmp_path: Path, options: tuple[str, ...]) -> None:
+    server = LocalServer(tmp_path / "tasks.db", options=options)
+    assert server.wait() == 2
+    assert options[0] in server.errors
+    assert "Traceback" not in server.errors

@@ -1,0 +1,37 @@
+"""The stack as it is synthesised with different settings."""
+
+import pytest
+
+from stacks.settings import Settings
+from tests.infrastructure.synthesis import Synthesis, synthesise
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """With the settings that a stranger deploys."""
+    return synthesise(tmp_path_factory.mktemp("default"), Settings())
+
+
+@pytest.fixture(scope="session")
+def open_stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """Without a secret."""
+    return synthesise(tmp_path_factory.mktemp("open"), Settings(secret=False))
+
+
+@pytest.fixture(scope="session")
+def other_stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
+    """With every setting away from its default, but for the secret."""
+    settings = Settings(
+        stack="TaskSchedulerOther",
+        production=True,
+        keep_tables=False,
+        log_retention_days=7,
+        task_retention_days=60,
+        event_retention_days=14,
+        arming_window_days=0.5,
+        stream_listeners=10,
+        stream_reserved_concurrency=20,
+        requests_per_second=50,
+        request_burst=80,
+    )
+    return synthesise(tmp_path_factory.mktemp("other"), settings)

@@ -1,0 +1,118 @@
+"""A synthesised stack, read by what its resources are for and not by the names that CDK makes up."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import IPolicyValidationPlugin, cx_api
+
+from stacks.settings import Settings
+from stacks.task_scheduler_stack import TaskSchedulerStack
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource: its place among the constructs, its type, its properties, and all of it in the template."""
+
+    path: str
+    type: str
+    properties: Mapping[str, Any]
+    whole: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What `cdk synth` leaves behind."""
+
+    folder: Path
+    template: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+    def resources(self, kind: str, *, under: str = "") -> list[Resource]:
+        """Return the resources of a type, such as `SQS::Queue`, in a part of the stack."""
+        return [
+            found for found in self._all().values() if found.type == f"AWS::{kind}" and found.path.startswith(under)
+        ]
+
+    def resource(self, kind: str, *, under: str = "") -> Resource:
+        """Return the only resource of a type in a part of the stack."""
+        [found] = self.resources(kind, under=under)
+        return found
+
+    def text(self, value: object, given: Mapping[str, str] | None = None) -> str:
+        """Write an expression of CloudFormation as text: `<Registry/Tasks.Arn>`, or what is given for it."""
+        if isinstance(value, str):
+            return value
+        match value:
+            case {"Ref": str(name)}:
+                expression = self._name(name)
+            case {"Fn::GetAtt": [str(name), str(attribute)]}:
+                expression = f"{self._name(name)}.{attribute}"
+            case {"Fn::Join": [str(separator), list(parts)]}:
+                return separator.join(self.text(part, given) for part in parts)
+            case _:
+                raise ValueError(value)
+        return (given or {}).get(expression, f"<{expression}>")
+
+    def definition(self, given: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Return the definition of the state machine."""
+        machine = self.resource("StepFunctions::StateMachine")
+        definition: dict[str, Any] = json.loads(self.text(machine.properties["DefinitionString"], given))
+        return definition
+
+    def code(self) -> Path:
+        """Return the folder of the one asset that all functions share."""
+        [folder] = {
+            self.folder / f"asset.{function.properties['Code']['S3Key'].removesuffix('.zip')}"
+            for function in self.resources("Lambda::Function")
+        }
+        return folder
+
+    def statements(self, *, under: str = "") -> Iterator[Mapping[str, Any]]:
+        """Return what the policies of roles say."""
+        for policy in self.resources("IAM::Policy", under=under):
+            yield from policy.properties["PolicyDocument"]["Statement"]
+
+    def _all(self) -> dict[str, Resource]:
+        return {
+            name: Resource(_path(whole), whole["Type"], whole.get("Properties", {}), whole)
+            for name, whole in self.template["Resources"].items()
+        }
+
+    def _name(self, logical_id: str) -> str:
+        return logical_id if logical_id.startswith("AWS::") else _path(self.template["Resources"][logical_id])
+
+
+def synthesise(folder: Path, settings: Settings, *plugins: Callable[[cdk.App], IPolicyValidationPlugin]) -> Synthesis:
+    """Synthesise in this process, where CDK is loaded only once."""
+    app = cdk.App(outdir=str(folder), analytics_reporting=False, context={"aws:cdk:enable-path-metadata": True})
+    for plugin in plugins:
+        cdk.Validations.of(app).add_plugins(plugin(app))
+    TaskSchedulerStack(app, settings.stack, settings=settings)
+    artifact = app.synth().get_stack_by_name(settings.stack)
+    return Synthesis(
+        folder,
+        artifact.template,
+        tuple(
+            str(message.entry.data)
+            for message in artifact.messages
+            if message.level is cx_api.SynthesisMessageLevel.WARNING
+        ),
+    )
+
+
+def listed(value: str | list[str]) -> list[str]:
+    """Return what a policy writes as one or as several, as several."""
+    return [value] if isinstance(value, str) else value
+
+
+def _path(resource: Mapping[str, Any]) -> str:
+    """Return the path of the construct without the stack and without CDK's own `Resource` and `Default`."""
+    path: str = resource["Metadata"]["aws:cdk:path"]
+    _stack, *parts = path.split("/")
+    return "/".join(part for part in parts if part not in {"Resource", "Default", "DefaultPolicy"})

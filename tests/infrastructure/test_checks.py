@@ -1,0 +1,45 @@
+"""What other people's checks say of the template."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import cdk_nag
+import pytest
+from aws_cdk import aws_sns as sns
+from cfnlint.api import lint_file  # type: ignore[import-untyped]  # it has no types
+from cfnlint.config import ManualArgs  # type: ignore[import-untyped]  # the same
+
+from stacks.settings import Settings
+from tests.infrastructure.synthesis import Synthesis, synthesise
+
+
+def violations(folder: Path) -> list[Any]:
+    """Return what the report of a synthesis says, warnings too; errors also make the synthesis fail."""
+    report = json.loads((folder / "validation-report.json").read_text())
+    return [violation for plugin in report["pluginReports"] for violation in plugin["violations"]]
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(production=True, secret=False)], ids=["default", "other"])
+def test_cdk_nag_finds_nothing_that_is_not_acknowledged(tmp_path: Path, settings: Settings) -> None:
+    synthesise(tmp_path, settings, cdk_nag.AwsSolutionsChecks)
+    assert violations(tmp_path) == []
+
+
+def test_cdk_nag_does_look(tmp_path: Path) -> None:
+    app = cdk.App(outdir=str(tmp_path))
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    sns.Topic(cdk.Stack(app, "Careless"), "Topic")
+    with pytest.raises(RuntimeError, match="AwsSolutions-SNS3"):
+        app.synth()
+
+
+def test_cfn_lint_finds_nothing(stack: Synthesis, open_stack: Synthesis, other_stack: Synthesis) -> None:
+    config = ManualArgs(
+        regions=["us-east-1", "eu-central-1"],
+        ignore_checks=["W3005"],  # CDK says again in DependsOn what references say already
+    )
+    for one in (stack, open_stack, other_stack):
+        [template] = one.folder.glob("*.template.json")
+        assert lint_file(template, config=config) == []

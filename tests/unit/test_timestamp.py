@@ -1,0 +1,131 @@
+"""Points in time: any instant, any offset, any precision; never early."""
+
+import contextlib
+from datetime import UTC, datetime, timedelta, timezone
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from task_scheduler import timestamp
+from task_scheduler.aws.timer import wait_until_ms
+from task_scheduler.task import Task
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+offsets = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
+instants = st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 12, 31), timezones=offsets)  # noqa: DTZ001 - bounds are naive
+digits = st.text("0123456789", min_size=1, max_size=25)
+
+
+def exact_ms(instant: datetime) -> Fraction:
+    return Fraction((instant - EPOCH) // timedelta(microseconds=1), 1000)
+
+
+@given(instants, st.sampled_from(["T", "t", " ", "_"]))
+def test_every_form_of_isoformat_means_the_first_millisecond_not_before_it(instant: datetime, separator: str) -> None:
+    assert 0 <= timestamp.parse(instant.isoformat(separator)) - exact_ms(instant) < 1
+
+
+@given(instants, digits)
+def test_any_number_of_digits_is_never_early_and_less_than_a_millisecond_late(instant: datetime, fraction: str) -> None:
+    second = instant.replace(microsecond=0)
+    offset = second.strftime("%z")
+    text = f"{second.replace(tzinfo=None).isoformat()}.{fraction}{offset}"
+    assert 0 <= timestamp.parse(text) - (exact_ms(second) + Fraction(f"0.{fraction}") * 1000) < 1
+
+
+@given(instants)
+def test_the_wait_on_aws_ends_on_a_whole_second_never_early_and_less_than_a_second_late(instant: datetime) -> None:
+    due_ms = timestamp.parse(instant.isoformat())
+    end_ms = wait_until_ms(Task(id="", due_ms=due_ms, event="", created_ms=0))
+    assert end_ms % 1000 == 0
+    assert 0 <= end_ms - due_ms < 1000
+
+
+@given(instants)
+def test_what_is_formatted_reads_back_as_the_same_instant_and_sorts_by_time(instant: datetime) -> None:
+    ms = timestamp.parse(instant.isoformat())
+    text = timestamp.format(ms)
+    assert timestamp.parse(text) == ms
+    assert len(text) == len("2026-11-21T09:00:00.000Z")
+    assert timestamp.format(ms - 1) < text < timestamp.format(ms + 1)
+
+
+@given(st.text())
+def test_no_text_at_all_does_worse_than_being_refused(text: str) -> None:
+    with contextlib.suppress(ValueError):  # any other error fails
+        timestamp.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("2020-08-21T04:29:00.951Z", "2020-08-21T04:29:00.951Z"),
+        ("2026-12-01", "2026-12-01T00:00:00.000Z"),
+        ("2026-12", "2026-12-01T00:00:00.000Z"),
+        ("2026", "2026-01-01T00:00:00.000Z"),
+        ("2026T09:30Z", "2026-01-01T09:30:00.000Z"),
+        ("20261201T093000Z", "2026-12-01T09:30:00.000Z"),
+        ("20261201T0930+0200", "2026-12-01T07:30:00.000Z"),
+        ("2026-W49-2", "2026-12-01T00:00:00.000Z"),
+        ("2026W492T09Z", "2026-12-01T09:00:00.000Z"),
+        ("2026-12-01T09:00:00,5Z", "2026-12-01T09:00:00.500Z"),
+        ("2026-12-01T24:00:00Z", "2026-12-02T00:00:00.000Z"),
+        ("+002026-12-01T09:00Z", "2026-12-01T09:00:00.000Z"),
+        ("2026-12-01t09:00z", "2026-12-01T09:00:00.000Z"),
+        ("2026-12-01T09:00:00.0000001Z", "2026-12-01T09:00:00.001Z"),
+    ],
+)
+def test_forms_that_browsers_and_python_write_are_understood(text: str, meaning: str) -> None:
+    assert timestamp.format(timestamp.parse(text)) == meaning
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("tomorrow", "ISO 8601"),
+        ("", "ISO 8601"),
+        ("1795300074", "ISO 8601"),
+        ("2026-12-01T09:00:00Zjunk", "ISO 8601"),
+        ("٢٠٢٦-12-01", "ISO 8601"),
+        ("2026-12-01T09:00:00." + "0" * 60 + "Z", "ISO 8601"),
+        ("2026-02-29", "day"),
+        ("2026-13-01", "month"),
+        ("0000-01-01T00:00:00Z", "year 0"),
+        ("2026-12-01T25:00", "between 00:00:00 and 24:00:00"),
+        ("2026-12-01T24:00:01", "between 00:00:00 and 24:00:00"),
+        ("2026-12-01T09:60", "between 00:00:00 and 24:00:00"),
+        ("2026-12-01T09:00+24:00", "less than 24 hours"),
+        ("2016-12-31T23:59:60Z", "leap second"),
+        ("0001-01-01T00:00+01:00", "years 1 to 9999"),
+        ("9999-12-31T23:59:59.9999Z", "years 1 to 9999"),
+    ],
+)
+def test_what_is_no_time_is_refused_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        timestamp.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "ms"),
+    [
+        (0, 0),
+        (30, 30_000),
+        (0.25, 250),
+        (1e-9, 1),
+        ("30s", 30_000),
+        ("1.5m", 90_000),
+        ("2h", 7_200_000),
+        ("7d", 604_800_000),
+    ],
+)
+def test_durations_are_seconds_or_carry_a_unit(value: object, ms: int) -> None:
+    assert timestamp.parse_duration(value) == ms
+
+
+@pytest.mark.parametrize("value", [True, None, "", "s", "30", "30 s", "-5s", "1w", "1e3s", -1, -0.1, [], {}, "٣s"])
+def test_what_is_no_duration_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="must"):
+        timestamp.parse_duration(value)
