@@ -36,7 +36,7 @@ endif
 test: $(DEV) $(NODE) ## Run every test, as CI does (ARGS= for pytest)
 	.venv/bin/python -m pytest $(ARGS)
 
-check: $(DEV) ## Check format, lint and types, and run the fast tests
+check: $(DEV) $(NODE) ## Check format, lint and types, and run the fast tests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy

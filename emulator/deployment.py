@@ -109,6 +109,8 @@ def _client(service: str, endpoint: str) -> Any:  # noqa: ANN401 - each service 
 
 def _cdk(*arguments: str, home: Path, cwd: Path, endpoint: str | None = None) -> None:
     """Run the CDK CLI; without an endpoint it can reach no AWS at all."""
+    if not CDK.exists():
+        raise EmulatorError(f"The CDK CLI is not in {CDK.parent}; `make deploy-local` and `make test` install it.")
     where = endpoint or "http://127.0.0.1:9"
     done = subprocess.run(  # noqa: S603 - our own command
         [CDK, "--no-notices", *arguments],

@@ -20,13 +20,13 @@ POLLS_PER_SECOND_AND_LISTENER: Final = 0.4
 # Answers that API Gateway makes itself, in the one shape of our errors: the type, the sentence, the headers.
 REFUSALS: Final[tuple[tuple[apigateway.ResponseType, str, dict[str, str]], ...]] = (
     (apigateway.ResponseType.DEFAULT_4_XX, "$context.error.messageString", {}),
-    (apigateway.ResponseType.DEFAULT_5_XX, '"Something went wrong on our side; try again."', {}),
+    (apigateway.ResponseType.DEFAULT_5_XX, '"Something went wrong on our side. Please try again later."', {}),
     (
         apigateway.ResponseType.THROTTLED,
-        '"Too many requests; wait a second and try again."',
+        '"Too many requests. Please wait a second and try again."',
         {"Retry-After": "'1'"},
     ),
-    (apigateway.ResponseType.REQUEST_TOO_LARGE, '"The body is larger than 1,048,576 bytes."', {}),
+    (apigateway.ResponseType.REQUEST_TOO_LARGE, '"The request body is larger than 1,048,576 bytes."', {}),
     (
         apigateway.ResponseType.INTEGRATION_TIMEOUT,
         '"No answer within 29 seconds; whether the request was carried out is not known."',

@@ -109,11 +109,11 @@ def test_nothing_arrives_before_it_is_due(api: Api, log: EventLog) -> None:
 def test_a_common_client_understands_the_stream(api: Api, log: EventLog) -> None:
     start = log.position
     task = api.schedule({"timestamp": PAST, "message": "hello"})
-    log.wait_for([task])
+    [logged] = log.wait_for([task])
     headers = api.secret | {"last-event-id": str(start)}
     with httpx_sse.connect_sse(api.http, "GET", "/events", headers=headers) as source:
-        event = next(event for event in source.iter_sse() if event.event == "message")
-    assert event.json()["metadata"]["id"] == task.id
+        messages = (event.json() for event in source.iter_sse() if event.event == "message")
+        assert next(envelope for envelope in messages if envelope["metadata"]["id"] == task.id) == logged
 
 
 def test_an_idle_stream_says_that_it_lives(api: Api) -> None:

@@ -3,6 +3,10 @@
 import json
 from typing import Final
 
+import pytest
+
+from task_scheduler.http.body import MAX_BODY_BYTES, read_object
+from task_scheduler.http.errors import BodyTooLargeError
 from tests.infrastructure.synthesis import Synthesis
 
 IDLE_POLL_S: Final = 25
@@ -98,6 +102,14 @@ def test_what_api_gateway_answers_itself_has_the_shape_of_our_errors(stack: Synt
         [sentence] = body.pop("errors")
         assert sentence
         assert not body
+
+
+def test_a_body_that_api_gateway_refuses_is_refused_in_our_words(stack: Synthesis) -> None:
+    [refusal] = stack.resources("ApiGateway::GatewayResponse", under="Api/Rest/REQUEST_TOO_LARGE")
+    with pytest.raises(BodyTooLargeError) as ours:
+        read_object(b" " * (MAX_BODY_BYTES + 1))
+    template = refusal.properties["ResponseTemplates"]["application/json"]
+    assert json.loads(template) == {"errors": [str(ours.value)]}
 
 
 def test_who_is_throttled_is_told_when_to_try_again(stack: Synthesis) -> None:

@@ -65,6 +65,7 @@ def test_the_same_checkout_gives_the_same_asset(stack: Synthesis, tmp_path: Path
     assert contents(tmp_path) == contents(stack.code())
 
 
+@pytest.mark.slow
 def test_each_function_starts_with_what_it_carries_and_what_lambda_has(stack: Synthesis, tmp_path: Path) -> None:
     """In a Python of its own that sees no other installed package."""
     for name in RUNTIME_PACKAGES:

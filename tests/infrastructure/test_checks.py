@@ -35,6 +35,7 @@ def test_cdk_nag_does_look(tmp_path: Path) -> None:
         app.synth()
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing(stack: Synthesis, open_stack: Synthesis, other_stack: Synthesis) -> None:
     config = ManualArgs(
         regions=["us-east-1", "eu-central-1"],

@@ -119,7 +119,7 @@ def test_settings_reach_the_deployment_and_who_asks_too_often_is_told_so() -> No
     refusal = answers[-1]
     assert refusal.status_code == httpx.codes.TOO_MANY_REQUESTS
     assert refusal.headers["retry-after"] == "1"
-    assert refusal.json() == {"errors": ["Too many requests; wait a second and try again."]}
+    assert refusal.json() == {"errors": ["Too many requests. Please wait a second and try again."]}
 
 
 @pytest.mark.emulator
