@@ -119,7 +119,8 @@ class Registry:
             answer = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
-                KeyConditionExpression=f"{BUCKET} = :bucket AND {DUE_ID} < :end",
+                KeyConditionExpression=f"#bucket = :bucket AND {DUE_ID} < :end",
+                ExpressionAttributeNames={"#bucket": BUCKET},  # a reserved word
                 ExpressionAttributeValues={
                     ":bucket": {"S": f"{state}#{shard}"},
                     ":end": {"S": _due_id(until_ms + 1, "")},

@@ -21,6 +21,7 @@ def _cancel(api: Api, way: str, task_id: str) -> Answer:
     return api.send(method, path, body={"id": task_id})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", _WAYS)
 def test_cancel_before_the_due_time_keeps_the_message_in(api: Api, log: EventLog, way: str) -> None:
     """Cancelling again is the same answer, before the due time and after it."""
@@ -61,6 +62,7 @@ def test_many_cancels_of_one_task_agree(api: Api) -> None:
     assert {answer.status for answer in together(api.cancel, [task.id] * 8)} == {200}
 
 
+@pytest.mark.slow
 def test_cancels_racing_the_due_instant_tell_the_truth(api: Api, log: EventLog) -> None:
     """Each answer agrees with what was emitted: not the message of a 200, exactly once that of a 409."""
     count = 40

@@ -110,6 +110,7 @@ def test_messages_of_every_kind_but_null_are_accepted(api: Api, log: EventLog) -
     assert [envelope["event"]["message"] for envelope in log.wait_for(tasks)] == messages
 
 
+@pytest.mark.slow
 def test_a_task_is_never_emitted_early(api: Api, log: EventLog) -> None:
     """Not by the server's clock, whatever the fraction of the second; the stream's test looks at ours."""
     base = now_ms() + 1_000

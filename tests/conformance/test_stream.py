@@ -74,6 +74,7 @@ def test_last_event_id_wins_over_after(api: Api, log: EventLog) -> None:
         assert first < next(frame for frame in frames if frame.is_event).number <= second
 
 
+@pytest.mark.slow
 def test_a_stream_cut_at_random_misses_nothing_and_sees_nothing_twice(api: Api, log: EventLog) -> None:
     start = log.position
     choose = random.Random(3)  # noqa: S311 - where to cut, nothing secret
@@ -86,6 +87,7 @@ def test_a_stream_cut_at_random_misses_nothing_and_sees_nothing_twice(api: Api, 
     log.wait_for(tasks)
 
 
+@pytest.mark.slow
 def test_two_streams_see_the_same(api: Api, log: EventLog) -> None:
     start = log.position
     wanted = {task.id for task in _some(api, 12, within_ms=1_500)}
@@ -94,6 +96,7 @@ def test_two_streams_see_the_same(api: Api, log: EventLog) -> None:
     assert one[:shared] == other[:shared]
 
 
+@pytest.mark.slow
 def test_nothing_arrives_before_it_is_due(api: Api, log: EventLog) -> None:
     """By this machine's clock; how late it may be is measured elsewhere, the 30 s only prove that it came."""
     start = log.position

@@ -13,6 +13,8 @@ from tests.conformance.clock import eventually, iso, now_ms
 from tests.conformance.event_log import EventLog, audit
 from tests.conformance.local_server import LocalServer
 
+pytestmark = pytest.mark.slow
+
 _ROUNDS = 3
 _ACCEPTED_A_ROUND = 150
 _SECRET = "of a server that lives for a second"  # noqa: S105 - it guards nothing
@@ -37,7 +39,6 @@ def _load(api: Api, seed: int) -> None:
         return
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_every_accepted_task_is_emitted_once_after_a_restart(tmp_path: Path, how: signal.Signals) -> None:
     """And no task whose cancellation was confirmed is, whatever the process was at when it ended."""

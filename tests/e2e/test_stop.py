@@ -12,6 +12,8 @@ from tests.conformance.api import Api, Deployment
 from tests.conformance.event_stream import stream
 from tests.conformance.local_server import LocalServer
 
+pytestmark = pytest.mark.slow
+
 
 def _refusal(server: LocalServer) -> str:
     """Return the one line in which a server that cannot start says why."""
