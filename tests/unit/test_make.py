@@ -74,7 +74,7 @@ def test_run_serves_on_the_port_and_from_the_file_it_is_given(house: House) -> N
 
 
 def test_run_passes_the_secret_unchanged_and_not_by_the_command_line(house: House) -> None:
-    secret = "a$b c$(d)'\"`e`#"  # noqa: S105 - of no deployment
+    secret = "a$b, c$(d)'\"`e`#"  # noqa: S105 - of no deployment
     for done in (house.make("run", f"SECRET={secret}"), house.make("run", SECRET=secret)):
         assert done.stdout.endswith(f"serve --port 8000 --data task-scheduler.db\n{secret}\n")
 
