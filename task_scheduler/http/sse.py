@@ -22,7 +22,7 @@ def envelope(event: Event) -> str:
 
 async def live(engine: Engine, *, after: int | None) -> AsyncIterator[bytes]:
     """Stream what follows `after`, or what comes from now on, until the client leaves."""
-    yield HANDSHAKE
+    yield _RETRY + HANDSHAKE
     start, greeting = await _start(engine, after)
     yield greeting
     while True:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ _logger: Final = logging.getLogger(__name__)
 
 _BATCH: Final = 1_000  # calls, and due tasks, in one transaction: bounds how long the others wait
 _LONGEST_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the loop sleeps
-_PAUSE_S: Final = 0.25  # before the disk is tried again
+_PAUSE_S: Final = 1.0  # before the disk is tried again
 
 
 class Observer(Protocol):
@@ -189,9 +188,10 @@ class LocalEngine:
                 late_ms = self._writer.emit_due(now_ms=self._now_ms(), limit=_BATCH)
             position = self._writer.position()
             next_due_ms = self._writer.next_due_ms()
-        except sqlite3.Error as error:
-            # Nothing of this turn was kept: callers are told so, and what is due stays due.
-            _logger.error("The data file cannot be written: %s", error)  # noqa: TRY400 - the trace tells nothing more
+        except Exception:
+            # Nothing of this turn was kept: callers are told so, and what is due stays due. Mostly it is the disk that
+            # is full or gone; but whatever it is, a thread that ended here would leave everybody waiting for ever.
+            _logger.exception("The data file cannot be written")
             for call in calls:
                 call.error = UnavailableError("The task store cannot be written now; nothing was changed. Try again.")
             self._loop.call_soon_threadsafe(self._wake, calls)

@@ -13,6 +13,7 @@ from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response as StarletteResponse
 from starlette.responses import StreamingResponse
@@ -114,7 +115,10 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = StarletteRequest(scope, receive)
-        body = await _read(request)
+        try:
+            body = await _read(request)
+        except ClientDisconnect:  # there is nobody to answer
+            return
         answer = await self._api.answer(self._path, _request(request, body))
         await _response(answer)(scope, receive, send)
 
