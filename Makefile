@@ -34,7 +34,7 @@ run: export TASK_SCHEDULER_SECRET = $(value SECRET)
 endif
 
 test: $(DEV) $(NODE) ## Run every test, as CI does (ARGS= for pytest)
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: $(DEV) $(NODE) ## Check format, lint and types, and run the fast tests
 	.venv/bin/ruff format --check .

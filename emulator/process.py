@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from emulator.tools import BUILD, environment
+from emulator.tools import BUILD, ROOT, environment
 
 HOST: Final = "127.0.0.1"
 _START_S: Final = 60
@@ -19,9 +19,12 @@ _STOP_S: Final = 5
 _TAIL: Final = 15
 
 # The emulator's process group ends with us, even when we are killed: then its standard input closes.
-_MAIN: Final = """
-import os, signal, threading
+_MAIN: Final = f"""
+import os, signal, sys, threading
 from ministack.app import main
+sys.path.insert(0, {str(ROOT)!r})
+from emulator import corrections
+corrections.apply()
 threading.Thread(target=lambda: (os.read(0, 1), os.killpg(0, signal.SIGKILL)), daemon=True).start()
 main()
 """
@@ -32,13 +35,13 @@ class EmulatorError(RuntimeError):
 
 
 class Emulator:
-    """One ministack; its files are in the folder it is given, its log is in `build/`."""
+    """One ministack; its files are in the folder it is given; its log is in `build/` if its port was chosen."""
 
     def __init__(self, folder: Path, *, port: int = 0) -> None:
         self._folder: Final = folder
         self.port: Final = free_port(port)
         self.endpoint: Final = f"http://{HOST}:{self.port}"
-        self.log: Final = BUILD / (f"emulator-{port}.log" if port else "emulator.log")
+        self.log: Final = BUILD / f"emulator-{port}.log" if port else folder / "emulator.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -58,7 +61,9 @@ class Emulator:
                     LOG_LEVEL="WARNING",
                     TMPDIR=str(temporary),
                     S3_DATA_DIR=str(self._folder / "s3"),
+                    S3_PERSIST="1",
                     STATE_DIR=str(self._folder / "state"),
+                    PERSIST_STATE="1",
                 ),
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -68,6 +73,11 @@ class Emulator:
         if not answers(f"{self.endpoint}/_ministack/health", seconds=_START_S, while_running=self):
             raise EmulatorError(self.account_of_death())
         return self
+
+    def restart(self) -> None:
+        """Stop and start again; it knows all that it knew, but the executions that ran have failed."""
+        self.stop()
+        self.start()
 
     def running(self) -> bool:
         """Tell whether the process lives."""

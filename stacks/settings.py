@@ -13,6 +13,14 @@ _LOG_RETENTIONS: Final = (
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
 
+_ARN: Final = r"arn:aws[a-z-]*:{}:[a-z0-9-]+:\d{{12}}:{}"
+_SUBSCRIBERS: Final = {
+    "https": re.compile(r"https://[^\s/]+\S*"),
+    "email": re.compile(r"[^\s@:]+@[^\s@:]+\.[^\s@:]+"),
+    "sqs": re.compile(_ARN.format("sqs", r"[\w-]{1,80}"), re.ASCII),  # no FIFO queue hears a standard topic
+    "lambda": re.compile(_ARN.format("lambda", r"function:[\w-]{1,64}(:[\w-]{1,128})?"), re.ASCII),
+}
+
 
 class SettingError(ValueError):
     """A setting that is unknown or has a wrong value; one sentence a mistake, each names its setting."""
@@ -69,6 +77,29 @@ def _name(value: object) -> str:
     return str(value)
 
 
+def subscription_protocol(endpoint: str) -> str:
+    """Return what SNS calls this kind of endpoint; raises ValueError for any other kind."""
+    for protocol, pattern in _SUBSCRIBERS.items():
+        if pattern.fullmatch(endpoint):
+            return protocol
+    raise ValueError(
+        "must be https URLs, email addresses, or ARNs of SQS queues (not FIFO) or Lambda functions", endpoint
+    )
+
+
+def _subscribers(value: object) -> tuple[str, ...]:
+    """Take a list as JSON has it in cdk.json, and one with commas as people write it on a command line."""
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, list | tuple):
+        raise ValueError("must be a list")  # noqa: TRY004 - all that is wrong with a setting is one error
+    endpoints = tuple(dict.fromkeys(str(endpoint).strip() for endpoint in given))
+    if endpoints == ("",):
+        return ()
+    for endpoint in endpoints:
+        subscription_protocol(endpoint)
+    return endpoints
+
+
 def _setting(default: Any, parse: Callable[[object], object]) -> Any:  # noqa: ANN401 - typed where it is used, as dataclasses.field is
     return field(default=default, metadata={"parse": parse})
 
@@ -104,6 +135,9 @@ class Settings:
     arming_window_days: float = _setting(360.0, _number(1 / 86_400, 360))
     """Tasks due later than this wait in the table; an execution may live for a year at most."""
 
+    subscribers: tuple[str, ...] = _setting((), _subscribers)
+    """Who gets each emitted event: https URLs, email addresses, ARNs of SQS queues and Lambda functions."""
+
     stream_listeners: int = _setting(50, _whole(1, 1000))
     """About how many may listen to `GET /events` at once; each idle one holds a Lambda environment."""
 
@@ -122,7 +156,9 @@ class Settings:
             try:
                 value = setting.metadata["parse"](getattr(self, setting.name))
             except ValueError as mistake:
-                mistakes.append(f"{setting.name} {mistake}, not {getattr(self, setting.name)!r}.")
+                # A list names the one entry that is wrong.
+                must, wrong = (*mistake.args, getattr(self, setting.name))[:2]
+                mistakes.append(f"{setting.name} {must}, not {wrong!r}.")
             else:
                 object.__setattr__(self, setting.name, value)
         if mistakes:

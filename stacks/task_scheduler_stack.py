@@ -6,10 +6,12 @@ from constructs import Construct
 from stacks.constructs.api import Api
 from stacks.constructs.delivery import Delivery
 from stacks.constructs.event_log import EventLog
+from stacks.constructs.monitoring import Monitoring
 from stacks.constructs.python_function import Shared, function_code
 from stacks.constructs.recorder import Recorder
 from stacks.constructs.registry import Registry
 from stacks.constructs.secret import Secret
+from stacks.constructs.subscribers import Subscribers
 from stacks.constructs.sweeper import Sweeper
 from stacks.constructs.timer import Timer
 from stacks.settings import Settings
@@ -43,13 +45,20 @@ class TaskSchedulerStack(cdk.Stack):
         api = Api(self, "Api", shared=shared, settings=settings)
         recorder = Recorder(self, "Recorder", shared=shared, topic=delivery.topic)
         sweeper = Sweeper(self, "Sweeper", shared=shared)
+        dead_letters = {"NotRecorded": recorder.dead_letters}
+        if settings.subscribers:
+            subscribers = Subscribers(self, "Subscribers", topic=delivery.topic, endpoints=settings.subscribers)
+            dead_letters["NotDelivered"] = subscribers.dead_letters
+        Monitoring(self, "Monitoring", dead_letters=dead_letters)
 
+        for reader in (api.function, sweeper.function):
+            reader.may("dynamodb:Query", on=registry.by_due_arn)
+            reader.may("dynamodb:BatchGetItem", on=registry.table_arn)
         api.function.may("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=registry.table_arn)
         api.function.may("states:StartExecution", on=timer.state_machine_arn)
         api.function.may("states:StopExecution", "states:GetExecutionHistory", on=timer.execution_arns)
         api.stream.may("dynamodb:GetItem", "dynamodb:Query", on=event_log.table_arn)
 
-        sweeper.function.may("dynamodb:Query", on=registry.by_due_arn)
         sweeper.function.may("states:StartExecution", on=timer.state_machine_arn)
         sweeper.function.may("states:DescribeExecution", on=timer.execution_arns)
         for writer in (recorder.function, sweeper.function):  # the sweeper records what the recorder could not

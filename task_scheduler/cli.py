@@ -30,7 +30,8 @@ def options(
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0913 - the options of a command
+    *,
     host: Annotated[str, typer.Option(help="Address to listen on; any but loopback needs a secret.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = 8000,
     data: Annotated[Path, typer.Option(help="File that keeps the tasks; made if it is not there.")] = Path(
@@ -40,9 +41,22 @@ def serve(
         str | None,
         typer.Option(
             envvar="TASK_SCHEDULER_SECRET",
+            show_envvar=True,
             help="Secret that callers send as x-pd-secret. Prefer the variable: others can see a command line.",
         ),
     ] = None,
+    webhook: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Post every event there; may be given several times.")
+    ] = None,
+    webhook_secret: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TASK_SCHEDULER_WEBHOOK_SECRET", help="What webhooks are signed with: whsec_ and then base64."
+        ),
+    ] = None,
+    test_clock: Annotated[
+        bool, typer.Option("--test-clock", help="Let POST /clock set the time forward, for tests of other programs.")
+    ] = False,
 ) -> None:
     """Run the scheduler on this machine until Ctrl-C."""
 
@@ -52,8 +66,17 @@ def serve(
         typer.echo(f"""Try:  curl{header} {url}/schedule -d '{{"in": "5s", "message": "Hello"}}'""")
         typer.echo(f"      curl{header} -N -H 'Accept: text/event-stream' {url}/events")
 
+    options = server.Options(
+        host=host,
+        port=port,
+        data=data,
+        secret=secret or None,
+        webhooks=webhook or (),
+        webhook_secret=webhook_secret or None,
+        test_clock=test_clock,
+    )
     try:
-        server.serve(host=host, port=port, data=data, secret=secret or None, announce=announce)
+        server.serve(options, announce)
     except (server.ServeError, DataFileError) as error:
         typer.echo(f"task-scheduler: {error}", err=True)
         raise typer.Exit(1) from None

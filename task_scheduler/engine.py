@@ -1,45 +1,13 @@
 """The one seam between the HTTP API and what keeps, fires and cancels tasks: the Engine protocol and its errors."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from task_scheduler.task import Event, Task
+from task_scheduler.task import Event, Status, Task
 
 MAX_PAGE_BYTES: Final = 1_000_000
 """About how many bytes of events one page has at most, so that a page fits into an answer (6 MB, AWS Lambda quotas)."""
-
-
-class Engine(Protocol):
-    """Accepts, keeps, fires and cancels tasks, and remembers what was emitted.
-
-    Any call may raise UnavailableError: the caller cannot know whether it took effect, and may repeat it.
-    """
-
-    def now_ms(self) -> int:
-        """Return the time that this engine goes by, in milliseconds since the Unix epoch."""
-
-    async def schedule(self, task: Task) -> None:
-        """Keep a new task for good; when this returns, the task will be emitted."""
-
-    async def get(self, task_id: str) -> Task:
-        """Return the task as it is now; raises TaskNotFoundError."""
-
-    async def cancel(self, task_id: str) -> Task:
-        """Make sure that the task will not be emitted, and return it; a cancelled task stays cancelled.
-
-        Raises TaskNotFoundError, or TooLateError if it was or may have been emitted.
-        """
-
-    async def position(self) -> int:
-        """Return the sequence number of the newest event, 0 when there was none."""
-
-    async def events(self, *, after: int, limit: int) -> list[Event]:
-        """Return the events that follow the sequence number `after`, in order, without gaps.
-
-        At most `limit`, fewer when they are large (MAX_PAGE_BYTES), and none only when nothing follows yet.
-        """
-
-    async def wait_for_events(self, *, after: int, seconds: float) -> bool:
-        """Return True as soon as there may be an event after `after`, or False when `seconds` have passed."""
 
 
 class EngineError(Exception):
@@ -56,3 +24,94 @@ class TooLateError(EngineError):
 
 class UnavailableError(EngineError):
     """What the engine stands on did not answer or has no room; the operator has to look, the caller may try again."""
+
+
+class KeyConflictError(EngineError):
+    """The idempotency key was used for another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a list goes on: after this task, in the order of due times and then ids."""
+
+    due_ms: int
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskQuery:
+    """Which tasks a list shows; what is None is not asked about."""
+
+    status: Status | None = None
+    from_ms: int | None = None
+    """Due at this time or later."""
+    to_ms: int | None = None
+    """Due before this time."""
+    tag: tuple[str, str] | None = None
+    after: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """A page of a list, soonest due first."""
+
+    tasks: list[Task]
+    next: Place | None
+    """Where the next page begins, None on the last one."""
+
+
+class Engine(Protocol):
+    """Accepts, keeps, fires, changes and cancels tasks, and remembers what was emitted.
+
+    Any call may raise UnavailableError: the caller cannot know whether it took effect, and may repeat it.
+    """
+
+    def now_ms(self) -> int:
+        """Return the time that this engine goes by, in milliseconds since the Unix epoch."""
+
+    async def schedule(self, task: Task) -> Task:
+        """Keep a new task for good, and return it; when this returns, the task will be emitted.
+
+        Where a task of the same id and fingerprint was kept before, that one is returned and nothing changes.
+        Raises KeyConflictError where its fingerprint is another.
+        """
+
+    async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:
+        """Schedule each task; return for each what schedule() would return or raise."""
+
+    async def get(self, task_id: str) -> Task:
+        """Return the task as it is now; raises TaskNotFoundError."""
+
+    async def tasks(self, query: TaskQuery, *, limit: int) -> TaskPage:
+        """List up to `limit` tasks, soonest due first; fewer when they are large (MAX_PAGE_BYTES)."""
+
+    async def cancel(self, task_id: str) -> Task:
+        """Make sure that the task will not be emitted, and return it; a cancelled task stays cancelled.
+
+        Raises TaskNotFoundError, or TooLateError if it was or may have been emitted.
+        """
+
+    async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
+        """Cancel each task; return for each what cancel() would return or raise."""
+
+    async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
+        """Replace a scheduled task by what `change` makes of it, and return that; it will not be emitted as it was.
+
+        `change` may be called again if the task changes meanwhile. Raises TaskNotFoundError, TooLateError as cancel()
+        does, and what `change` raises.
+        """
+
+    async def position(self) -> int:
+        """Return the sequence number of the newest event, 0 when there was none."""
+
+    async def events(self, *, after: int, limit: int) -> list[Event]:
+        """Return the events that follow the sequence number `after`, in order, without gaps.
+
+        At most `limit`, fewer when they are large (MAX_PAGE_BYTES), and none only when nothing follows yet.
+        """
+
+    async def events_before(self, before: int, *, limit: int) -> list[Event]:
+        """Return the last events that precede the sequence number `before`, in order, bounded in the same way."""
+
+    async def wait_for_events(self, *, after: int, seconds: float) -> bool:
+        """Return True as soon as there may be an event after `after`, or False when `seconds` have passed."""

@@ -1,9 +1,10 @@
 """The task: what it is made of, the states it goes through and the bounds it must keep; no clock, no I/O."""
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -15,13 +16,21 @@ HORIZON_MS: Final = 3_653 * 86_400_000
 MAX_EVENT_BYTES: Final = 200_000
 """UTF-8 bytes of an emitted event. An SNS message has at most 256 KiB, attributes included (AWS, SNS quotas)."""
 
-MAX_QUOTED_EVENT_BYTES: Final = 261_000
+MAX_QUOTED_EVENT_BYTES: Final = 250_000
 """UTF-8 bytes of an emitted event quoted as a JSON string, where each quote and backslash counts twice: an execution's
-input has at most 256 KiB (AWS, Step Functions quotas), and the time to wait for needs a little of it."""
+input has at most 256 KiB (AWS, Step Functions quotas), and the time to wait for and the tags need some of it."""
 
 MAX_DEPTH: Final = 256
 """Levels of arrays and objects in a request's body: what every JSON parser on the way takes."""
 
+MAX_TAGS: Final = 8
+"""An SQS queue with raw delivery takes 10 attributes of a message and drops one with more (AWS, SNS raw delivery)."""
+
+CHANGEABLE: Final = frozenset({"timestamp", "in", "message"})
+
+_MAX_TAG_VALUE: Final = 256  # characters
+# What SNS takes as the name of a message attribute (AWS, SNS message attributes), in half its length.
+_TAG_NAME: Final = re.compile(r"(?!(?:aws|amazon)\.)(?=.{1,128}\Z)[\w-]+(?:\.[\w-]+)*", re.ASCII | re.IGNORECASE)
 _SUMMARY_LENGTH: Final = 200  # characters
 
 
@@ -48,6 +57,21 @@ class Task:
     status: Status = Status.SCHEDULED
     ended_ms: int | None = None
     """When the task was emitted, cancelled or given up."""
+    changed_ms: int = 0
+    """When it was last given a time or a message; 0 if it has what it was made with."""
+    fingerprint: str = ""
+    """Digest of the request that made the task under an idempotency key; empty where there was no key."""
+
+    @property
+    def expected_ms(self) -> int:
+        """When it could be emitted at the earliest: a time in the past counts from when it was given."""
+        return max(self.due_ms, self.created_ms, self.changed_ms)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What subscribers may filter by, and lists too; the first release took anything under that name."""
+        found: dict[str, str] = read_event(self.event).get("tags", {})
+        return {} if mistakes_in_tags(found) else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +132,57 @@ def new_task(body: Mapping[str, Any], *, task_id: str, now_ms: int) -> Task:
 
     Raises InvalidTaskError with all that is wrong, or TaskTooLargeError.
     """
-    errors = []
-    due_ms = now_ms
-    try:
-        due_ms = _due_ms(body, now_ms=now_ms)
-    except ValueError as error:
-        errors.append(str(error))
+    errors: list[str] = []
+    due_ms = _due_ms(body, errors, now_ms=now_ms)
     if body.get("message") is None:
         errors.append("message is missing: give any JSON value but null.")
     if "id" in body:
         errors.append("id must not be given: each task gets an id of its own, which the answer names.")
+    if "tags" in body:
+        errors += mistakes_in_tags(body["tags"])
     if errors:
         raise InvalidTaskError(*errors)
-    event = {name: value for name, value in body.items() if name != "in"}
-    text = encode({"id": task_id, "timestamp": timestamp.format(due_ms), **event})
-    _check_size(text)
-    return Task(id=task_id, due_ms=due_ms, event=text, created_ms=now_ms)
+    fields = {name: value for name, value in body.items() if name != "in"}
+    event = encode({"id": task_id, "timestamp": timestamp.format(due_ms), **fields})
+    _check_size(event)
+    return Task(id=task_id, due_ms=due_ms, event=event, created_ms=now_ms)
 
 
-def _due_ms(body: Mapping[str, Any], *, now_ms: int) -> int:
-    """Return when the task is due; raises ValueError with a sentence."""
+def changed_task(task: Task, body: Mapping[str, Any], *, now_ms: int) -> Task:
+    """Return the next revision of a task, with the time and the message that a request's body gives.
+
+    Raises InvalidTaskError with all that is wrong, or TaskTooLargeError.
+    """
+    errors = [
+        f"{name[:80]} cannot be changed: give timestamp or in, message, or both."
+        for name in body
+        if name not in CHANGEABLE
+    ]
+    fields = read_event(task.event)
+    due_ms = task.due_ms
+    if "timestamp" in body or "in" in body:
+        due_ms = _due_ms(body, errors, now_ms=now_ms)
+        fields["timestamp"] = body.get("timestamp", timestamp.format(due_ms))
+    if "message" in body:
+        fields["message"] = body["message"]
+        if body["message"] is None:
+            errors.append("message must be any JSON value but null.")
+    if not body:
+        errors.append("Nothing to change is given: give timestamp or in, message, or both.")
+    if errors:
+        raise InvalidTaskError(*errors)
+    event = encode(fields)
+    _check_size(event)
+    return replace(task, due_ms=due_ms, event=event, revision=task.revision + 1, changed_ms=now_ms)
+
+
+def _due_ms(body: Mapping[str, Any], errors: list[str], *, now_ms: int) -> int:
+    """Return when the task is due; a mistake adds a sentence to `errors`, and counts as now."""
     given = [name for name in ("timestamp", "in") if name in body]
     if len(given) != 1:
         state = "are both given" if given else "are both missing"
-        raise ValueError(f'timestamp and in {state}: give one of them, "timestamp" in ISO 8601 or "in" such as "30s".')
+        errors.append(f'timestamp and in {state}: give one of them, "timestamp" in ISO 8601 or "in" such as "30s".')
+        return now_ms
     name = given[0]
     value = body[name]
     try:
@@ -140,14 +191,31 @@ def _due_ms(body: Mapping[str, Any], *, now_ms: int) -> int:
         elif isinstance(value, str):
             due_ms = timestamp.parse(value)
         else:
-            raise ValueError("must be a string in ISO 8601, such as 2026-11-21T09:00:00Z")  # noqa: TRY301 - one kind of error for every mistake in a value
+            errors.append("timestamp must be a string in ISO 8601, such as 2026-11-21T09:00:00Z.")
+            return now_ms
     except ValueError as error:
-        raise ValueError(f"{name} {error}.") from None
-    if due_ms > now_ms + HORIZON_MS:
-        raise ValueError(
-            f"{name} must lie within ten years from now, not after {timestamp.format(now_ms + HORIZON_MS)}."
-        )
+        errors.append(f"{name} {error}.")
+        return now_ms
+    latest_ms = now_ms + HORIZON_MS
+    if due_ms > latest_ms:
+        errors.append(f"{name} must lie within ten years from now, not after {timestamp.format(latest_ms)}.")
     return due_ms
+
+
+def mistakes_in_tags(tags: object) -> list[str]:
+    """Return a sentence for each thing that is wrong with tags."""
+    if not isinstance(tags, dict) or len(tags) > MAX_TAGS:
+        return [f'tags must be an object of up to {MAX_TAGS} names and texts, such as {{"user": "42"}}.']
+    errors = []
+    for name, value in tags.items():
+        if not _TAG_NAME.fullmatch(name):
+            errors.append(
+                f"tags: the name {name[:80]!r} must have 1 to 128 letters, digits, hyphens, underscores or single dots "
+                "within, and not begin with AWS. or Amazon."
+            )
+        elif not isinstance(value, str) or not 1 <= len(value) <= _MAX_TAG_VALUE or not value.isprintable():
+            errors.append(f"tags: the value of {name} must be a text of 1 to {_MAX_TAG_VALUE} printable characters.")
+    return errors
 
 
 def _check_size(event: str) -> None:

@@ -15,6 +15,8 @@ from constructs import Construct
 from stacks.bundle import ROOT, bundle
 
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
+SERVICE: Final = "task-scheduler"
+"""What Powertools calls us, in logs and as the dimension of metrics."""
 
 
 @jsii.implements(cdk.ILocalBundling)
@@ -77,8 +79,8 @@ class PythonFunction(lambda_.Function):
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             environment={
-                "POWERTOOLS_SERVICE_NAME": "task-scheduler",
-                "POWERTOOLS_METRICS_NAMESPACE": "TaskScheduler",
+                "POWERTOOLS_SERVICE_NAME": SERVICE,
+                "POWERTOOLS_METRICS_NAMESPACE": cdk.Aws.STACK_NAME,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
                 **shared.environment,
             },

@@ -26,14 +26,14 @@ class Recorder(Construct):
         shared: Shared,
     ) -> None:
         super().__init__(scope, construct_id)
-        dead_letters = queue(self, "DeadLetters")
+        self.dead_letters: Final = queue(self, "DeadLetters")
         events = queue(
             self,
             "Events",
             # Six times the function's timeout, so that a throttled batch is not handed out twice:
             # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
             visibility_timeout=Duration.seconds(6 * TIMEOUT_SECONDS),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=10),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=10),
         )
         topic.add_subscription(subscriptions.SqsSubscription(events, raw_message_delivery=True))
         self.function: Final = PythonFunction(

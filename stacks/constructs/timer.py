@@ -5,7 +5,6 @@ from typing import Final
 from aws_cdk import Acknowledgment, Aws, Duration, Stack, Validations
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from stacks.constructs.python_function import log_group_of
@@ -25,11 +24,19 @@ class Timer(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         wait = sfn.Wait(self, names.WAIT_UNTIL_DUE, time=sfn.WaitTime.timestamp_path(f"$.{names.WAIT_UNTIL}"))
-        publish = tasks.SnsPublish(
+        # Not tasks.SnsPublish: it wants the attributes' names when it is synthesised, and tags have any.
+        publish = sfn.CustomState(
             self,
             names.PUBLISH_MESSAGE,
-            topic=topic,
-            message=sfn.TaskInput.from_json_path_at(f"$.{names.EVENT}"),
+            state_json={
+                "Type": "Task",
+                "Resource": f"arn:{Aws.PARTITION}:states:::sns:publish",
+                "Parameters": {
+                    "TopicArn": topic.topic_arn,
+                    "Message.$": f"$.{names.EVENT}",
+                    "MessageAttributes.$": f"$.{names.ATTRIBUTES}",
+                },
+            },
         )
         publish.add_retry(
             errors=[sfn.Errors.ALL],
@@ -58,6 +65,7 @@ class Timer(Construct):
                 include_execution_data=False,
             ),
         )
+        topic.grant_publish(machine)
         self.state_machine_arn: Final = machine.state_machine_arn
         self.execution_arns: Final = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}:*"
         Validations.of(machine).acknowledge(

@@ -1,9 +1,9 @@
 """The AWS engine: one write and one start for a task, and cancels that tell the truth."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,12 +12,23 @@ from task_scheduler.aws.clients import unavailable
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.registry import OPEN, Record, Registry, State
 from task_scheduler.aws.timer import Timer
-from task_scheduler.engine import TaskNotFoundError, TooLateError, UnavailableError
+from task_scheduler.engine import (
+    MAX_PAGE_BYTES,
+    EngineError,
+    KeyConflictError,
+    Place,
+    TaskNotFoundError,
+    TaskPage,
+    TaskQuery,
+    TooLateError,
+    UnavailableError,
+)
 from task_scheduler.task import Event, Status, Task
 
 _logger: Final = logging.getLogger(__name__)
 
 _TRIES: Final = 3
+_KEEPS_CHANGING: Final = "The task keeps changing; please try again."
 _DAY_MS: Final = 86_400_000
 _POLL_S: Final = 0.25
 
@@ -44,18 +55,51 @@ class AwsEngine:
         """Return the time of the injected clock."""
         return self._now_ms()
 
-    async def schedule(self, task: Task) -> None:
+    async def schedule(self, task: Task) -> Task:
         """Keep a task and start its timer, if the wait is one that an execution may live through."""
         near = self._is_near(task)
         with unavailable("The table of tasks"):
-            self._registry.put(task, State.SCHEDULED if near else State.PARKED)
+            new = self._registry.put(task, State.SCHEDULED if near else State.PARKED)
         # From here on the task is accepted: whatever fails below, the sweeper finds it in the table and starts it.
-        if near:
-            self._start(Record(task, State.SCHEDULED))
+        if new:
+            if near:
+                self._start(Record(task, State.SCHEDULED))
+            return task
+        # It was put before: by an earlier try of that write, or by a request with the same idempotency key, which may
+        # have died before its start.
+        kept = self._find(task.id)
+        if kept.task.fingerprint != task.fingerprint:
+            raise KeyConflictError("The Idempotency-Key was used for another request; give each request its own.")
+        if kept.state is State.SCHEDULED:
+            self._start(kept)
+        return kept.task
+
+    async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:
+        """Schedule tasks one after the other."""
+        return [await _outcome(self.schedule(task)) for task in tasks]
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raises TaskNotFoundError."""
         return self._find(task_id).task
+
+    async def tasks(self, query: TaskQuery, *, limit: int) -> TaskPage:
+        """List tasks: the index names them, the table shows them as they are now."""
+        page: list[Task] = []
+        size = 0
+        with unavailable("The table of tasks"):
+            found = self._registry.find(query, limit=limit + 1)
+            places = {entry.task_id: Place(entry.due_ms, entry.task_id) for entry in found[:limit]}
+            last = None
+            for record in self._registry.get_all(list(places)):
+                if size > MAX_PAGE_BYTES:
+                    return TaskPage(page, last)
+                last = places[record.task.id]
+                # The index is a moment behind: what has changed since is listed where it belongs now, or next time.
+                if record.task.due_ms == last.due_ms and query.status in {None, record.task.status}:
+                    page.append(record.task)
+                    size += len(record.task.event)
+        more = Place(found[limit - 1].due_ms, found[limit - 1].task_id) if len(found) > limit else None
+        return TaskPage(page, more)
 
     async def cancel(self, task_id: str) -> Task:
         """Stop the timer, then mark the task; a crash between the two leaves a task that the sweeper starts again."""
@@ -63,19 +107,36 @@ class AwsEngine:
             record = self._find(task_id)
             if record.state is State.CANCELLED:
                 return record.task
-            if record.state not in OPEN:
-                ended = timestamp.format(record.task.ended_ms or record.task.due_ms)
-                raise TooLateError(f"Task {task_id} was already {record.task.status} at {ended}.")
-            with unavailable("The timer of the task"):
-                # A parked task has no timer, unless it was parked because its start seemed to fail.
-                started = record.state is State.SCHEDULED or self._is_near(record.task)
-                if started and not self._timer.stop(record.task, now_ms=self._now_ms()):
-                    due = timestamp.format(record.task.due_ms)
-                    raise TooLateError(f"Task {task_id} was due at {due} and is already being emitted.")
-                now_ms = self._now_ms()
+            self._take_back(record)
+            now_ms = self._now_ms()
+            with unavailable("The table of tasks"):
                 if self._registry.move(record, State.CANCELLED, now_ms=now_ms):
                     return replace(record.task, status=Status.CANCELLED, ended_ms=now_ms)
-        raise UnavailableError("The task keeps changing; please try again.")
+        raise UnavailableError(_KEEPS_CHANGING)
+
+    async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
+        """Cancel tasks one after the other."""
+        return [await _outcome(self.cancel(task_id)) for task_id in task_ids]
+
+    async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
+        """Stop the timer, then write the next revision, then start its timer.
+
+        In this order no revision but the current one ever has a timer that runs, so that a cancel has one to stop. A
+        crash in between leaves a task without a timer, which the sweeper starts again when it is overdue.
+        """
+        for _ in range(_TRIES):
+            record = self._find(task_id)
+            _refuse_ended(record)
+            new = change(record.task)  # before anything is touched: it may refuse
+            self._take_back(record)
+            near = self._is_near(new)
+            state = State.SCHEDULED if near else State.PARKED
+            with unavailable("The table of tasks"):
+                if self._registry.reschedule(record, new, state):
+                    if near:
+                        self._start(Record(new, state))
+                    return new
+        raise UnavailableError(_KEEPS_CHANGING)
 
     async def position(self) -> int:
         """Return the sequence number of the newest event."""
@@ -87,6 +148,11 @@ class AwsEngine:
         with unavailable("The event log"):
             return self._log.events(after=after, limit=limit)
 
+    async def events_before(self, before: int, *, limit: int) -> list[Event]:
+        """Return the last events before a sequence number."""
+        with unavailable("The event log"):
+            return self._log.events_before(before, limit=limit)
+
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:
         """Wait for an event."""
         with unavailable("The event log"):
@@ -95,6 +161,18 @@ class AwsEngine:
     def _is_near(self, task: Task) -> bool:
         """Tell whether a timer may be started for the task: a longer wait could outlive its execution."""
         return task.due_ms <= self._now_ms() + self._arming_window_ms
+
+    def _take_back(self, record: Record) -> None:
+        """Make sure that the timer of a task will not publish; raises TooLateError."""
+        _refuse_ended(record)
+        task = record.task
+        # A parked task has no timer, unless it was parked because its start seemed to fail.
+        if record.state is State.PARKED and not self._is_near(task):
+            return
+        with unavailable("The timer of the task"):
+            if not self._timer.stop(task, now_ms=self._now_ms()):
+                due = timestamp.format(task.due_ms)
+                raise TooLateError(f"Task {task.id} was due at {due} and is already being emitted.")
 
     def _find(self, task_id: str) -> Record:
         with unavailable("The table of tasks"):
@@ -113,3 +191,18 @@ class AwsEngine:
                 self._registry.move(record, State.PARKED, now_ms=self._now_ms())
             except (BotoCoreError, ClientError):
                 _logger.warning("Task %s could not be parked either.", record.task.id)
+
+
+def _refuse_ended(record: Record) -> None:
+    if record.state not in OPEN:
+        task = record.task
+        ended = timestamp.format(task.ended_ms or task.due_ms)
+        raise TooLateError(f"Task {task.id} was already {task.status} at {ended}.")
+
+
+async def _outcome(call: Coroutine[Any, Any, Task]) -> Task | EngineError:
+    """Return the task of a call, or the error that concerns it alone."""
+    try:
+        return await call
+    except EngineError as error:
+        return error

@@ -1,7 +1,7 @@
 """The events table: what was emitted, numbered in order, in pages of numbers; and the counter that gives them out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from task_scheduler.aws.names import EXPIRES_AT, PAGE, SEQUENCE
@@ -70,16 +70,26 @@ class EventLog:
         """Return the events after a number, up to the first gap that may still be filled."""
         page: list[Event] = []
         size = 0
-        last = after
-        for event in self._following(after, limit):
-            if event.sequence != last + 1 and event.indexed_ms > self._now_ms() - GAP_MS:
-                break
+        for event in self._settled(self._following(after, limit), after):
             page.append(event)
-            last = event.sequence
             size += len(event.event)
             if size > MAX_PAGE_BYTES:
                 break
         return page
+
+    def events_before(self, before: int, *, limit: int) -> list[Event]:
+        """Return the last events before a number, in order, and only such as events() would return now."""
+        newest = min(before - 1, self.position())
+        number = newest // _PAGE_SIZE
+        found: list[Event] = []
+        while number >= 0 and len(found) < limit and sum(len(event.event) for event in found) < MAX_PAGE_BYTES:
+            page = self._query(number, before, limit - len(found), backwards=True)
+            if not page and number < newest // _PAGE_SIZE:
+                break  # what came before has expired
+            found += page
+            number -= 1
+        found.reverse()
+        return list(self._settled(found, found[0].sequence - 1)) if found else []
 
     def wait(self, *, after: int, seconds: float, pause_s: float, sleep: Callable[[float], None] = time.sleep) -> bool:
         """Look every `pause_s` seconds whether an event follows a number; False when `seconds` have passed."""
@@ -90,6 +100,14 @@ class EventLog:
             if self._now_ms() + pause_s * 1000 >= end_ms:
                 return False
             sleep(pause_s)
+
+    def _settled(self, events: Iterable[Event], after: int) -> Iterator[Event]:
+        """Yield events up to the first gap that may still be filled."""
+        for event in events:
+            if event.sequence != after + 1 and event.indexed_ms > self._now_ms() - GAP_MS:
+                return
+            yield event
+            after = event.sequence
 
     def _following(self, after: int, limit: int) -> list[Event]:
         """Return events after a number as they are stored, gaps and all: at least one if there is any."""
@@ -114,13 +132,15 @@ class EventLog:
                 low = middle + 1
         return low
 
-    def _query(self, page: int, after: int, limit: int) -> list[Event]:
+    def _query(self, page: int, edge: int, limit: int, *, backwards: bool = False) -> list[Event]:
+        """Return events of one page: the first after a number, or backwards the last before it."""
         answer = self._client.query(
             TableName=self._table,
-            KeyConditionExpression=f"{PAGE} = :page AND #sequence > :after",
+            KeyConditionExpression=f"{PAGE} = :page AND #sequence {'<' if backwards else '>'} :edge",
             ExpressionAttributeNames={"#sequence": SEQUENCE},
-            ExpressionAttributeValues={":page": {"N": str(page)}, ":after": {"N": str(after)}},
+            ExpressionAttributeValues={":page": {"N": str(page)}, ":edge": {"N": str(edge)}},
             ConsistentRead=True,
+            ScanIndexForward=not backwards,
             Limit=limit,
         )
         return [_event(item) for item in answer["Items"]]

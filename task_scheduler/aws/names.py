@@ -16,6 +16,7 @@ WAIT_UNTIL_DUE: Final = "WaitUntilDue"
 PUBLISH_MESSAGE: Final = "PublishMessage"
 WAIT_UNTIL: Final = "wait_until"
 EVENT: Final = "event"
+ATTRIBUTES: Final = "attributes"
 
 # Keys of the tables.
 TASK_ID: Final = "id"

@@ -1,7 +1,8 @@
 """The tasks table: the truth about every task. Every change names the state and the revision that it starts from."""
 
+import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -11,26 +12,34 @@ from botocore.exceptions import ClientError
 from task_scheduler import timestamp
 from task_scheduler.aws.clients import code
 from task_scheduler.aws.names import BUCKET, BY_DUE, DUE_ID, EXPIRES_AT, TASK_ID
+from task_scheduler.engine import TaskQuery
 from task_scheduler.task import Status, Task
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef, UpdateTypeDef
 
 SHARDS: Final = 8
 """Partitions of each state in the index: one takes 1,000 writes a second (AWS, DynamoDB quotas)."""
 
 _EARLIEST_MS: Final = timestamp.parse("0001-01-01")
+_LATEST_MS: Final = timestamp.parse("9999-12-31")
 _DAY_S: Final = 86_400
+_CONFLICT_PAUSES_S: Final = (0.05, 0.1, 0.2)
+_TAG_EXTRA_S: Final = 3 * _DAY_S  # a task ends within a day or so of its due time, or it has failed
+_MAX_BATCH: Final = 100  # keys in one BatchGetItem (AWS, DynamoDB quotas)
 
 
 class State(StrEnum):
-    """A task's state as the table has it: what people see as scheduled is armed, or parked until it can be."""
+    """A task's state as the table has it: what people see as scheduled is armed, or parked until it can be.
 
-    SCHEDULED = "scheduled"
-    """A timer was or is being started for it."""
+    In the order in which a task goes through them: a list that reads one after the other misses none that moves.
+    """
+
     PARKED = "parked"
     """No timer yet: the sweeper starts one."""
+    SCHEDULED = "scheduled"
+    """A timer was or is being started for it."""
     EMITTED = "emitted"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -60,13 +69,21 @@ class Found:
 class Registry:
     """The tasks table. Calls raise botocore's errors."""
 
-    def __init__(self, client: "DynamoDBClient", table: str, *, retention_days: float) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        *,
+        retention_days: float,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
         self._table = table
         self._retention_s = retention_days * _DAY_S
+        self._sleep = sleep
 
-    def put(self, task: Task, state: State) -> None:
-        """Keep a new task. Its id is random: an item that is there already was put by an earlier try of this call."""
+    def put(self, task: Task, state: State) -> bool:
+        """Keep a new task, and a row for each of its tags; False where one with its id is there already."""
         item: dict[str, Any] = {
             TASK_ID: {"S": task.id},
             "state": {"S": state},
@@ -74,16 +91,17 @@ class Registry:
             "revision": {"N": str(task.revision)},
             "created": {"N": str(task.created_ms)},
             "event": {"S": task.event},
+            "changed": {"N": str(task.changed_ms)},
+            "fingerprint": {"S": task.fingerprint},
             BUCKET: {"S": _bucket(state, task.id)},
             DUE_ID: {"S": _due_id(task.due_ms, task.id)},
         }
-        try:
-            self._client.put_item(
-                TableName=self._table, Item=item, ConditionExpression=f"attribute_not_exists({TASK_ID})"
-            )
-        except ClientError as error:
-            if code(error) != "ConditionalCheckFailedException":
-                raise
+        put: PutTypeDef = {
+            "TableName": self._table,
+            "Item": item,
+            "ConditionExpression": f"attribute_not_exists({TASK_ID})",
+        }
+        return self._write({"Put": put}, self._tag_rows(task))
 
     def get(self, task_id: str) -> Record | None:
         """Return a task as it is now."""
@@ -113,22 +131,128 @@ class Registry:
             "ExpressionAttributeValues": self._ending(State.EMITTED, task_id, emitted_ms),
         }
 
-    def due(self, state: State, *, until_ms: int, limit: int) -> Iterator[Found]:
-        """Yield up to `limit` tasks of each shard that are in `state` and due by a time, soonest first in each."""
-        for shard in range(SHARDS):
+    def reschedule(self, record: Record, new: Task, state: State) -> bool:
+        """Replace the task of `record` by its next revision; False where it has moved on meanwhile."""
+        update: UpdateTypeDef = {
+            "TableName": self._table,
+            "Key": {TASK_ID: {"S": new.id}},
+            "UpdateExpression": "SET #state = :state, due = :due, #revision = :next, #event = :event,"
+            f" #bucket = :bucket, {DUE_ID} = :due_id, #changed = :changed, rearmed = :rearmed",
+            "ConditionExpression": "#state = :from AND #revision = :revision",
+            "ExpressionAttributeNames": {
+                "#state": "state",
+                "#revision": "revision",
+                "#event": "event",
+                "#bucket": BUCKET,
+                "#changed": "changed",
+            },
+            "ExpressionAttributeValues": {
+                ":from": {"S": record.state},
+                ":revision": {"N": str(record.task.revision)},
+                ":state": {"S": state},
+                ":due": {"N": str(new.due_ms)},
+                ":next": {"N": str(new.revision)},
+                ":event": {"S": new.event},
+                ":bucket": {"S": _bucket(state, new.id)},
+                ":due_id": {"S": _due_id(new.due_ms, new.id)},
+                ":changed": {"N": str(new.changed_ms)},
+                ":rearmed": {"N": "0"},
+            },
+        }
+        return self._write({"Update": update}, self._tag_rows(new))
+
+    def due(self, state: State, *, until_ms: int, limit: int) -> list[Found]:
+        """Return up to `limit` tasks of each shard that are in `state` and due by a time, soonest first."""
+        buckets = [f"{state}#{shard}" for shard in range(SHARDS)]
+        return self._merge(buckets, _due_id(_EARLIEST_MS, ""), _due_id(until_ms + 1, ""), limit)
+
+    def find(self, query: TaskQuery, *, limit: int) -> list[Found]:
+        """Return the `limit` soonest tasks that the index knows to match a query, but for a status beside a tag."""
+        if query.tag:
+            prefixes = ["tag#{}:{}".format(*query.tag)]
+        else:
+            prefixes = [state for state in State if query.status in {None, _status(state)}]
+        buckets = [f"{prefix}#{shard}" for prefix in prefixes for shard in range(SHARDS)]
+        first = _due_id(_EARLIEST_MS if query.from_ms is None else max(query.from_ms, _EARLIEST_MS), "")
+        if query.after:
+            first = max(first, _due_id(query.after.due_ms, query.after.task_id) + "\0")
+        last = _due_id(_LATEST_MS if query.to_ms is None else max(query.to_ms, _EARLIEST_MS), "")
+        return self._merge(buckets, first, last, limit)[:limit] if first < last else []
+
+    def get_all(self, task_ids: Sequence[str]) -> Iterator[Record]:
+        """Yield the tasks of these ids as they are now, in this order, without those that are not there."""
+        for start in range(0, len(task_ids), _MAX_BATCH):
+            batch = task_ids[start : start + _MAX_BATCH]
+            found: dict[str, Record] = {}
+            keys: list[Mapping[str, Any]] = [{TASK_ID: {"S": task_id}} for task_id in batch]
+            while keys:
+                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+                found |= {item[TASK_ID]["S"]: _record(item) for item in answer["Responses"].get(self._table, [])}
+                left = answer["UnprocessedKeys"].get(self._table)
+                keys = [*left["Keys"]] if left else []
+            yield from (found[task_id] for task_id in batch if task_id in found)
+
+    def _merge(self, buckets: Sequence[str], first: str, last: str, limit: int) -> list[Found]:
+        """Read at most a page of each bucket, from `first` to before `last`, and sort what was found by due time."""
+        found: set[str] = set()
+        for bucket in buckets:
             answer = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
-                KeyConditionExpression=f"#bucket = :bucket AND {DUE_ID} < :end",
-                ExpressionAttributeNames={"#bucket": BUCKET},  # a reserved word
+                KeyConditionExpression=f"#bucket = :bucket AND {DUE_ID} BETWEEN :first AND :last",
+                ExpressionAttributeNames={"#bucket": BUCKET},
                 ExpressionAttributeValues={
-                    ":bucket": {"S": f"{state}#{shard}"},
-                    ":end": {"S": _due_id(until_ms + 1, "")},
+                    ":bucket": {"S": bucket},
+                    ":first": {"S": first},
+                    ":last": {"S": last},
                 },
                 Limit=limit,
             )
-            for item in answer["Items"]:
-                yield Found(item[TASK_ID]["S"], int(item[DUE_ID]["S"].partition("#")[0]) + _EARLIEST_MS)
+            found |= {item[DUE_ID]["S"] for item in answer["Items"]}
+        # A task that changes its bucket while they are read may be found in two.
+        return [_found(due_id) for due_id in sorted(found) if due_id < last]
+
+    def _write(self, main: "TransactWriteItemTypeDef", rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Write a task, together with the rows of its tags if it has any; False where its condition does not hold.
+
+        What another write is in the way of, the recorder's for one, is tried again in a moment.
+        """
+        for pause_s in (*_CONFLICT_PAUSES_S, None):
+            try:
+                self._write_once(main, rows)
+            except ClientError as error:
+                reasons = error.response.get("CancellationReasons", [{"Code": code(error).removesuffix("Exception")}])
+                reason = next((reason["Code"] for reason in reasons if reason.get("Code", "None") != "None"), "")
+                if reason == "ConditionalCheckFailed":
+                    return False
+                if reason != "TransactionConflict" or pause_s is None:
+                    raise
+                self._sleep(pause_s)
+            else:
+                return True
+        raise AssertionError  # the last try has returned or raised
+
+    def _write_once(self, main: "TransactWriteItemTypeDef", rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            puts: list[TransactWriteItemTypeDef] = [{"Put": {"TableName": self._table, "Item": row}} for row in rows]
+            self._client.transact_write_items(TransactItems=[main, *puts])
+        elif "Put" in main:
+            self._client.put_item(**main["Put"])
+        else:
+            self._client.update_item(**main["Update"])
+
+    def _tag_rows(self, task: Task) -> list[dict[str, Any]]:
+        """Return an item for each tag, which stands in the index under the tag, and expires after the task does."""
+        expires = int(task.due_ms / 1000 + self._retention_s) + _TAG_EXTRA_S
+        return [
+            {
+                TASK_ID: {"S": f"{task.id}#{name}"},
+                BUCKET: {"S": _bucket(f"tag#{name}:{value}", task.id)},
+                DUE_ID: {"S": _due_id(task.due_ms, task.id)},
+                EXPIRES_AT: {"N": str(max(expires, int(task.created_ms / 1000 + self._retention_s) + _TAG_EXTRA_S))},
+            }
+            for name, value in task.tags.items()
+        ]
 
     def _update(self, record: Record, state: State, *, ended_ms: int | None, renewed: Record | None = None) -> bool:
         task = record.task
@@ -147,20 +271,15 @@ class Registry:
         if renewed is not None:
             changes += ["#revision = :next", "rearmed = :rearmed"]
             values |= {":next": {"N": str(renewed.task.revision)}, ":rearmed": {"N": str(renewed.rearmed)}}
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key={TASK_ID: {"S": task.id}},
-                UpdateExpression="SET " + ", ".join(changes),
-                ConditionExpression="#state = :from AND #revision = :revision",
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=values,
-            )
-        except ClientError as error:
-            if code(error) != "ConditionalCheckFailedException":
-                raise
-            return False
-        return True
+        update: UpdateTypeDef = {
+            "TableName": self._table,
+            "Key": {TASK_ID: {"S": task.id}},
+            "UpdateExpression": "SET " + ", ".join(changes),
+            "ConditionExpression": "#state = :from AND #revision = :revision",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        }
+        return self._write({"Update": update}, [])
 
     def _ending(self, state: State, task_id: str, ended_ms: int) -> dict[str, Any]:
         return {
@@ -171,13 +290,22 @@ class Registry:
         }
 
 
-def _bucket(state: State, task_id: str) -> str:
-    return f"{state}#{zlib.crc32(task_id.encode()) % SHARDS}"
+def _bucket(prefix: str, task_id: str) -> str:
+    return f"{prefix}#{zlib.crc32(task_id.encode()) % SHARDS}"
 
 
 def _due_id(due_ms: int, task_id: str) -> str:
     """Return a text that sorts by due time and is the task's own: times count from year 1, so that none is negative."""
     return f"{due_ms - _EARLIEST_MS:015}#{task_id}"
+
+
+def _found(due_id: str) -> Found:
+    due, _, task_id = due_id.partition("#")
+    return Found(task_id, int(due) + _EARLIEST_MS)
+
+
+def _status(state: State) -> Status:
+    return Status.SCHEDULED if state in OPEN else Status(state)
 
 
 def _record(item: Mapping[str, Any]) -> Record:
@@ -189,7 +317,9 @@ def _record(item: Mapping[str, Any]) -> Record:
         event=item["event"]["S"],
         created_ms=int(item["created"]["N"]),
         revision=int(item["revision"]["N"]),
-        status=Status.SCHEDULED if state in OPEN else Status(state),
+        status=_status(state),
         ended_ms=None if ended is None else int(ended["N"]),
+        changed_ms=int(item["changed"]["N"]),
+        fingerprint=item["fingerprint"]["S"],
     )
     return Record(task, state, rearmed=int(item.get("rearmed", {"N": "0"})["N"]))

@@ -2,6 +2,10 @@
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,22 +16,56 @@ from task_scheduler.aws.timer import Fate, Timer
 
 _logger: Final = logging.getLogger(__name__)
 
+LOOK_MS: Final = 45_000
+"""How late a task may be before it is looked at: its timer publishes within seconds, and the recorder follows.
+
+With a sweep every minute, what was lost goes out within two minutes of its time."""
+
 OVERDUE_MS: Final = 60_000
-"""How late a task may be before it is looked at: its timer publishes within seconds, and the recorder follows."""
+"""How late a task may be before it counts as overdue, which operators are told."""
 
 GIVE_UP_MS: Final = 86_400_000
-"""How late a task may be before it has failed."""
+"""How late a task may be before it has failed, if it was also tried often enough: the sweeper may have been away."""
+
+LEAST_TIMERS: Final = 5
+"""How many timers must have died before a task has failed."""
 
 _DAY_MS: Final = 86_400_000
-_LIMIT: Final = 100  # tasks of one shard in one sweep
+_LIMIT: Final = 100  # tasks of one shard at a time
 _FIRST_PAUSE_MS: Final = 60_000
 _LONGEST_PAUSE_MS: Final = 3_600_000
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What one sweep found and did, counted by the threads that attend to tasks."""
+
+    armed: int = 0
+    """Parked tasks whose timer was started."""
+    overdue: int = 0
+    """Tasks that were found a minute late and not emitted."""
+    recorded: int = 0
+    """Tasks that had been emitted, which nobody had recorded."""
+    rearmed: int = 0
+    """Tasks whose timer had died."""
+    failed: int = 0
+    """Tasks that were given up."""
+    lock: Lock = field(default_factory=Lock, repr=False)
+
+    def count(self, name: str) -> None:
+        """Count one more of what has this name."""
+        with self.lock:
+            setattr(self, name, getattr(self, name) + 1)
+
+    def counts(self) -> dict[str, int]:
+        """Return all counts by their names."""
+        return {name: getattr(self, name) for name in ("armed", "overdue", "recorded", "rearmed", "failed")}
 
 
 class Sweeper:
     """Looks after tasks that no timer looks after."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only where it matters
         self,
         registry: Registry,
         timer: Timer,
@@ -35,52 +73,77 @@ class Sweeper:
         *,
         arming_window_days: float,
         now_ms: Callable[[], int],
+        threads: int = 8,
     ) -> None:
         self._registry = registry
         self._timer = timer
         self._recorder = recorder
         self._arming_window_ms = int(arming_window_days * _DAY_MS)
         self._now_ms = now_ms
+        self._threads = threads
 
-    def sweep(self) -> None:
-        """Start each parked task whose time has come near, and see to each that is overdue."""
-        horizon_ms = self._now_ms() + self._arming_window_ms
-        self._each(State.PARKED, horizon_ms, self._arm)
-        self._each(State.SCHEDULED, self._now_ms() - OVERDUE_MS, self._mend)
+    def sweep(self, *, end_ms: int) -> Sweep:
+        """Start each parked task whose time has come near, and see to each that is overdue, until `end_ms` at most."""
+        sweep = Sweep()
+        # What is overdue is more urgent than what has yet to be started.
+        self._each(State.SCHEDULED, self._now_ms() - LOOK_MS, end_ms, partial(self._mend, sweep))
+        self._each(State.PARKED, self._now_ms() + self._arming_window_ms, end_ms, partial(self._arm, sweep))
+        return sweep
 
-    def _each(self, state: State, until_ms: int, attend: Callable[[Record], None]) -> None:
-        """Attend to every task in a state; one that cannot be attended to now waits for the next sweep."""
-        for found in self._registry.due(state, until_ms=until_ms, limit=_LIMIT):
-            try:
-                record = self._registry.get(found.task_id)
-                if record is not None and record.state is state:  # the index is a moment behind the table
-                    attend(record)
-            except (BotoCoreError, ClientError) as error:
-                _logger.warning("Task %s has to wait for the next sweep: %s", found.task_id, type(error).__name__)
+    def _each(self, state: State, until_ms: int, end_ms: int, attend: Callable[[Record], None]) -> None:
+        """Attend to every task in a state, soonest due first; one that has to wait is met again by the next sweep."""
+        met: set[str] = set()
+        while self._now_ms() < end_ms:
+            found = [entry.task_id for entry in self._registry.due(state, until_ms=until_ms, limit=_LIMIT)]
+            new = [task_id for task_id in found if task_id not in met]
+            if not new:
+                return  # those that are left stay where they are: attended to, or not to be moved now
+            met.update(new)
 
-    def _arm(self, record: Record) -> None:
+            def visit(record: Record) -> None:
+                try:
+                    if record.state is state and self._now_ms() < end_ms:  # the index is a moment behind the table
+                        attend(record)
+                except (BotoCoreError, ClientError) as error:
+                    _logger.warning("Task %s has to wait for the next sweep: %s", record.task.id, type(error).__name__)
+
+            records = self._registry.get_all(new)
+            if self._threads == 1:
+                for record in records:
+                    visit(record)
+            else:
+                with ThreadPoolExecutor(self._threads) as pool:
+                    list(pool.map(visit, records))
+
+    def _arm(self, sweep: Sweep, record: Record) -> None:
         """Start the timer of a parked task. It is marked first: dying in between, it is mended once it is overdue."""
         if self._registry.move(record, State.SCHEDULED, now_ms=self._now_ms()):
             self._timer.start(record.task)
+            sweep.count("armed")
 
-    def _mend(self, record: Record) -> None:
+    def _mend(self, sweep: Sweep, record: Record) -> None:
         """Find out why a task is overdue, and do what is left to do."""
         task = record.task
         now_ms = self._now_ms()
-        late_ms = now_ms - max(task.due_ms, task.created_ms)
-        if late_ms < OVERDUE_MS:
+        late_ms = now_ms - task.expected_ms
+        if late_ms < LOOK_MS:
             return
+        if late_ms >= OVERDUE_MS:
+            sweep.count("overdue")
         fate, ended_ms = self._timer.fate(task)
         if fate is Fate.PUBLISHED:
-            self._recorder.record([Emission(task.event, ended_ms or now_ms)])
-        elif fate is Fate.DEAD and late_ms > GIVE_UP_MS:
+            if all(self._recorder.record([Emission(task.event, ended_ms or now_ms)])):
+                sweep.count("recorded")
+        elif fate is Fate.DEAD and late_ms > GIVE_UP_MS and record.rearmed >= LEAST_TIMERS:
             if self._registry.move(record, State.FAILED, now_ms=now_ms):
+                sweep.count("failed")
                 _logger.error("Task %s failed: its message could not be published for a day.", task.id)
         elif fate is Fate.DEAD and (renewed := self._registry.rearm(record)) is not None:
             # The new timer does the waiting between two attempts.
-            pause_ms = _FIRST_PAUSE_MS * 2 ** (renewed.rearmed - 2) if renewed.rearmed > 1 else 0
+            pause_ms = _FIRST_PAUSE_MS * 2 ** min(renewed.rearmed - 2, 10) if renewed.rearmed > 1 else 0
             _logger.warning("The timer of task %s died; it is started again.", task.id)
             self._timer.start(renewed.task, not_before_ms=_whole_second(now_ms + min(int(pause_ms), _LONGEST_PAUSE_MS)))
+            sweep.count("rearmed")
 
 
 def _whole_second(ms: int) -> int:

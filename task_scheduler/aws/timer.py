@@ -1,6 +1,5 @@
 """The state machine's executions: one waits for each task and then publishes its event."""
 
-import json
 import time
 from collections.abc import Callable
 from enum import Enum, auto
@@ -10,9 +9,9 @@ from botocore.exceptions import ClientError
 
 from task_scheduler import timestamp
 from task_scheduler.aws.clients import code
-from task_scheduler.aws.names import EVENT, PUBLISH_MESSAGE, WAIT_UNTIL
+from task_scheduler.aws.names import ATTRIBUTES, EVENT, PUBLISH_MESSAGE, WAIT_UNTIL
 from task_scheduler.engine import UnavailableError
-from task_scheduler.task import Task
+from task_scheduler.task import Task, encode
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -56,13 +55,13 @@ class Timer:
 
     def start(self, task: Task, *, not_before_ms: int = 0) -> None:
         """Start the timer of this revision. A repeated start does nothing: a name is good for one execution."""
-        end_ms = max(wait_until_ms(task), not_before_ms)
+        given = {
+            WAIT_UNTIL: _second(max(wait_until_ms(task), not_before_ms)),
+            EVENT: task.event,
+            ATTRIBUTES: {name: {"DataType": "String", "StringValue": value} for name, value in task.tags.items()},
+        }
         try:
-            self._client.start_execution(
-                stateMachineArn=self._machine,
-                name=_name(task),
-                input=json.dumps({WAIT_UNTIL: _second(end_ms), EVENT: task.event}, ensure_ascii=False),
-            )
+            self._client.start_execution(stateMachineArn=self._machine, name=_name(task), input=encode(given))
         except ClientError as error:
             if code(error) != "ExecutionAlreadyExists":
                 raise

@@ -2,19 +2,16 @@
 
 import logging
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from task_scheduler.http.errors import INTERNAL_ERROR, respond
 from task_scheduler.http.message import Request, Response, error_response
-from task_scheduler.http.routes import ROUTES, Context
+from task_scheduler.http.routes import ROUTES, Context, Route
 from task_scheduler.http.secret import Secrets, authorize
 
 _logger: Final = logging.getLogger(__name__)
-
-PATHS: Final[Sequence[str]] = tuple(ROUTES)
-"""The paths to mount, each for every method; their variable parts stand in braces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +20,12 @@ class Api:
 
     context: Context
     secrets: Secrets
+    routes: Mapping[str, Mapping[str, Route]] = field(default_factory=lambda: ROUTES)
+    """By their paths, whose variable parts stand in braces; each is mounted for every method."""
 
     async def answer(self, path: str, request: Request) -> Response:
-        """Answer a request to one of PATHS; raises nothing."""
-        methods = ROUTES[path]
+        """Answer a request to one of the paths; raises nothing."""
+        methods = self.routes[path]
         route = methods.get(request.method)
         if route is None:
             allowed = ", ".join(methods)
@@ -34,7 +33,7 @@ class Api:
             return error_response(405, [sentence], {"allow": allowed})
         try:
             if route.guarded:
-                authorize(request, self.secrets)
+                request = replace(request, caller=authorize(request, self.secrets))
             return await route.handler(request, self.context)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             response = respond(error)
@@ -55,5 +54,5 @@ def _trace(error: BaseException) -> str:
 
 
 def not_found(request: Request) -> Response:
-    """Answer a request to a path that is none of PATHS."""
+    """Answer a request to any other path."""
     return error_response(404, [f"There is nothing at {request.path[:200]}."])

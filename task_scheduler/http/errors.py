@@ -1,9 +1,9 @@
 """Which HTTP status each error is answered with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from task_scheduler.engine import TaskNotFoundError, TooLateError, UnavailableError
+from task_scheduler.engine import KeyConflictError, TaskNotFoundError, TooLateError, UnavailableError
 from task_scheduler.http.message import Response, error_response
 from task_scheduler.task import InvalidTaskError, TaskTooLargeError
 
@@ -33,17 +33,26 @@ _STATUSES: Final[Mapping[type[Exception], int]] = {
     UnauthorizedError: 401,
     TaskNotFoundError: 404,
     TooLateError: 409,
+    KeyConflictError: 409,
     TaskTooLargeError: 413,
     BodyTooLargeError: 413,
     UnavailableError: 503,
 }
 
 
-def respond(error: Exception) -> Response | None:
-    """Return the answer to a known error, or None: then it is a fault of ours."""
+def explain(error: Exception) -> tuple[int, Sequence[str]] | None:
+    """Return the status and the sentences of a known error, or None: then it is a fault of ours."""
     status = _STATUSES.get(type(error))
     if status is None:
         return None
-    sentences = error.errors if isinstance(error, BadRequestError | InvalidTaskError) else [str(error)]
+    return status, error.errors if isinstance(error, BadRequestError | InvalidTaskError) else [str(error)]
+
+
+def respond(error: Exception) -> Response | None:
+    """Return the answer to a known error, or None: then it is a fault of ours."""
+    explained = explain(error)
+    if explained is None:
+        return None
+    status, sentences = explained
     headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else {}  # noqa: PLR2004 - from the table above
     return error_response(status, sentences, headers)

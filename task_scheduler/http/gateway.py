@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler import Response as PowertoolsResponse
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from task_scheduler.http.api import PATHS, Api, not_found
+from task_scheduler.http.api import Api, not_found
 from task_scheduler.http.message import Request, Response
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -35,7 +35,7 @@ def handler(api: Api) -> Handler:
         def _answer(**params: str) -> PowertoolsResponse[str]:
             return _response(_complete(api.answer(path, _request(app, params))))
 
-    for path in PATHS:
+    for path in api.routes:
         mount(path)
 
     @app.not_found

@@ -20,6 +20,8 @@ class Request:
     body: bytes = b""
     params: Mapping[str, str] = field(default_factory=dict)
     """The variable parts of the path."""
+    caller: bytes = b""
+    """Tells callers with different secrets apart: a digest of the one that was given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,30 @@
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any, Final
 
 from task_scheduler import __version__, timestamp
-from task_scheduler.engine import Engine, TaskNotFoundError
+from task_scheduler.engine import Engine, EngineError, TaskNotFoundError
 from task_scheduler.http import sse
 from task_scheduler.http.body import read_object
-from task_scheduler.http.errors import BadRequestError
+from task_scheduler.http.errors import BadRequestError, explain
+from task_scheduler.http.idempotency import KEY_HEADER, fingerprint, idempotent_id
 from task_scheduler.http.message import Request, Response, json_response
-from task_scheduler.task import Status, Task, is_task_id, new_task, read_event
+from task_scheduler.http.query import Query, cursor
+from task_scheduler.task import Status, Task, changed_task, is_task_id, new_task, read_event
 
 LONG_POLL_S: Final = 25.0
 """How long an answer may wait for an event: API Gateway gives an integration 29 s (AWS, API Gateway quotas)."""
 
-_MAX_LIMIT: Final = 1_000
-_DEFAULT_LIMIT: Final = 100
-_MAX_SEQUENCE: Final = 2**63 - 1
+MAX_BATCH: Final = 100
+"""Items in a batch: what a function can schedule one after the other within the time that an answer may take."""
+
+_TAGGED_S: Final = 10
+_DEFAULT_TASKS: Final = 50
+_DEFAULT_EVENTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,26 @@ class Route:
 async def schedule(request: Request, context: Context) -> Response:
     """Accept a task."""
     body = read_object(request.body)
-    task = new_task(body, task_id=str(uuid.uuid4()), now_ms=context.engine.now_ms())
-    await context.engine.schedule(task)
-    due = timestamp.format(task.due_ms)
-    return json_response({"id": task.id, "message": f"Scheduled task at {due}", "timestamp": due})
+    key = request.headers.get(KEY_HEADER)
+    now_ms = context.engine.now_ms()
+    if key is None:
+        task = new_task(body, task_id=str(uuid.uuid4()), now_ms=now_ms)
+    else:
+        task = new_task(body, task_id=idempotent_id(key, request.caller), now_ms=now_ms)
+        task = replace(task, fingerprint=fingerprint(body))
+    return json_response(_scheduled(await context.engine.schedule(task)))
+
+
+async def schedule_batch(request: Request, context: Context) -> Response:
+    """Accept many tasks, each for itself."""
+    bodies = _array(read_object(request.body), "tasks", "tasks to schedule")
+    if KEY_HEADER in request.headers:
+        raise BadRequestError("Idempotency-Key goes with a single task: send those that need one to /schedule.")
+    now_ms = context.engine.now_ms()
+    results: list[Any] = [_drafted(body, now_ms) for body in bodies]
+    drafts = [result for result in results if isinstance(result, Task)]
+    kept = iter(await context.engine.schedule_all(drafts))
+    return json_response({"results": [_result(next(kept) if isinstance(r, Task) else r, _scheduled) for r in results]})
 
 
 async def cancel(request: Request, context: Context) -> Response:
@@ -61,12 +82,30 @@ async def cancel(request: Request, context: Context) -> Response:
         raise BadRequestError(
             f'id {state}: give the id that the answer to /schedule had, as in {{"id": "{uuid.UUID(int=0)}"}}.'
         )
-    return await _cancel(task_id, context)
+    return json_response(_cancelled(await context.engine.cancel(_known(task_id))))
 
 
-async def cancel_task(request: Request, context: Context) -> Response:
-    """Cancel the task that the path names."""
-    return await _cancel(request.params["task_id"], context)
+async def cancel_batch(request: Request, context: Context) -> Response:
+    """Cancel many tasks: those that are named, or those that carry a tag."""
+    body = read_object(request.body)
+    if "tag" in body:
+        if "ids" in body or not isinstance(body["tag"], str):
+            raise BadRequestError('Give either ids, or one tag such as "user:42".')
+        return await _cancel_tagged(body["tag"], context)
+    ids = _array(body, "ids", "ids to cancel")
+    results: list[Any] = [_identified(task_id) for task_id in ids]
+    ended = iter(await context.engine.cancel_all([result for result in results if isinstance(result, str)]))
+    return json_response({"results": [_result(next(ended) if isinstance(r, str) else r, _cancelled) for r in results]})
+
+
+async def list_tasks(request: Request, context: Context) -> Response:
+    """List tasks, soonest due first."""
+    asked = Query(request.query)
+    query = asked.tasks()
+    limit = asked.limit(_DEFAULT_TASKS)
+    asked.check()
+    page = await context.engine.tasks(query, limit=limit)
+    return json_response({"tasks": [_view(task) for task in page.tasks], "cursor": cursor(page.next)})
 
 
 async def get_task(request: Request, context: Context) -> Response:
@@ -74,21 +113,37 @@ async def get_task(request: Request, context: Context) -> Response:
     return json_response(_view(await context.engine.get(_known(request.params["task_id"]))))
 
 
+async def change_task(request: Request, context: Context) -> Response:
+    """Give a task another time, another message, or both."""
+    body = read_object(request.body)
+    now_ms = context.engine.now_ms()
+    task_id = _known(request.params["task_id"])
+    task = await context.engine.reschedule(task_id, lambda task: changed_task(task, body, now_ms=now_ms))
+    return json_response(_view(task))
+
+
+async def cancel_task(request: Request, context: Context) -> Response:
+    """Cancel the task that the path names."""
+    return json_response(_cancelled(await context.engine.cancel(_known(request.params["task_id"]))))
+
+
 async def events(request: Request, context: Context) -> Response:
     """Show what was emitted: as a page, or as a stream to those who accept one."""
     streamed = sse.CONTENT_TYPE in request.headers.get("accept", "").lower()
-    errors: list[str] = []
-    after = _whole(request.query, "after", errors, most=_MAX_SEQUENCE)
-    if streamed and (last_event_id := request.headers.get("last-event-id")):
-        after = _whole({"Last-Event-ID": last_event_id}, "Last-Event-ID", errors, most=_MAX_SEQUENCE)
-    limit = _whole(request.query, "limit", errors, least=1, most=_MAX_LIMIT)
-    if errors:
-        raise BadRequestError(*errors)
+    last_event_id = request.headers.get("last-event-id") if streamed else None
+    asked = Query(request.query if not last_event_id else {**request.query, "Last-Event-ID": last_event_id})
+    after = asked.whole("Last-Event-ID" if last_event_id else "after")
+    before = asked.whole("before")
+    limit = asked.limit(_DEFAULT_EVENTS)
+    asked.check()
     if streamed:
         return await _stream(context, after)
-    after = after or 0
-    page = await context.engine.events(after=after, limit=_DEFAULT_LIMIT if limit is None else limit)
-    position = page[-1].sequence if page else after
+    if before is not None and after is None:
+        page = await context.engine.events_before(before, limit=limit)
+    else:
+        page = await context.engine.events(after=after or 0, limit=limit)
+        page = [event for event in page if before is None or event.sequence < before]
+    position = page[-1].sequence if page else after or 0
     text = ",".join(map(sse.envelope, page))
     return Response(status=200, body=f'{{"events":[{text}],"position":{position}}}'.encode())
 
@@ -104,12 +159,12 @@ async def contract(_request: Request, _context: Context) -> Response:
 
 
 ROUTES: Final[Mapping[str, Mapping[str, Route]]] = {
-    "/schedule": {
-        "POST": Route(schedule),
-        "GET": Route(schedule),
-    },  # GET: what Pipedream's documented snippet sends
+    "/schedule": {"POST": Route(schedule), "GET": Route(schedule)},  # GET: what Pipedream's documented snippet sends
+    "/schedule/batch": {"POST": Route(schedule_batch)},
     "/cancel": {"POST": Route(cancel), "DELETE": Route(cancel)},
-    "/tasks/{task_id}": {"GET": Route(get_task), "DELETE": Route(cancel_task)},
+    "/cancel/batch": {"POST": Route(cancel_batch)},
+    "/tasks": {"GET": Route(list_tasks)},
+    "/tasks/{task_id}": {"GET": Route(get_task), "PATCH": Route(change_task), "DELETE": Route(cancel_task)},
     "/events": {"GET": Route(events)},
     "/health": {"GET": Route(health, guarded=False)},
     "/openapi.json": {"GET": Route(contract, guarded=False)},
@@ -122,9 +177,69 @@ def openapi() -> bytes:
     return resources.files(__package__).joinpath("openapi.json").read_bytes()
 
 
-async def _cancel(task_id: str, context: Context) -> Response:
-    task = await context.engine.cancel(_known(task_id))
-    return json_response({"id": task.id, "message": f"Cancelled task {task.id}"})
+async def _cancel_tagged(text: str, context: Context) -> Response:
+    """Cancel the scheduled tasks of a tag page by page, as many as fit into the time that an answer may take."""
+    asked = Query({"tag": text, "status": Status.SCHEDULED})
+    query = asked.tasks()
+    asked.check()
+    end_ms = context.engine.now_ms() + _TAGGED_S * 1000
+    outcomes: list[Task | EngineError] = []
+    while True:
+        page = await context.engine.tasks(query, limit=MAX_BATCH)
+        outcomes += await context.engine.cancel_all([task.id for task in page.tasks])
+        query = replace(query, after=page.next)
+        if page.next is None or context.engine.now_ms() > end_ms:
+            break
+    cancelled = sum(isinstance(outcome, Task) for outcome in outcomes)
+    return json_response(
+        {"cancelled": cancelled, "not_cancelled": len(outcomes) - cancelled, "more": page.next is not None}
+    )
+
+
+def _drafted(body: object, now_ms: int) -> Task | Exception:
+    if not isinstance(body, dict):
+        return BadRequestError("Each task must be an object with a message, and with timestamp or in.")
+    try:
+        fields = {name: value for name, value in body.items() if name != "secret"}
+        return new_task(fields, task_id=str(uuid.uuid4()), now_ms=now_ms)
+    except ValueError as error:
+        return error
+
+
+def _identified(task_id: object) -> str | Exception:
+    if not isinstance(task_id, str):
+        return BadRequestError("Each id must be a string.")
+    try:
+        return _known(task_id)
+    except EngineError as error:
+        return error
+
+
+def _array(body: Mapping[str, Any], name: str, what: str) -> list[Any]:
+    items = body.get(name)
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_BATCH:
+        raise BadRequestError(f"{name} must be an array of 1 to {MAX_BATCH} {what}.")
+    return items
+
+
+def _result(outcome: Task | Exception, show: Callable[[Task], dict[str, Any]]) -> dict[str, Any]:
+    """Show one item of a batch as its own request would have been answered."""
+    if isinstance(outcome, Task):
+        return {"status": 200, **show(outcome)}
+    explained = explain(outcome)
+    if explained is None:
+        raise outcome
+    status, sentences = explained
+    return {"status": status, "errors": list(sentences)}
+
+
+def _scheduled(task: Task) -> dict[str, Any]:
+    due = timestamp.format(task.due_ms)
+    return {"id": task.id, "message": f"Scheduled task at {due}", "timestamp": due}
+
+
+def _cancelled(task: Task) -> dict[str, Any]:
+    return {"id": task.id, "message": f"Cancelled task {task.id}"}
 
 
 def _known(task_id: str) -> str:
@@ -164,14 +279,3 @@ async def _stream(context: Context, after: int | None) -> Response:
         "x-accel-buffering": "no",
     }  # the latter: proxies must not hold pieces back
     return Response(status=200, body=pieces, content_type=sse.CONTENT_TYPE, headers=headers)
-
-
-def _whole(query: Mapping[str, str], name: str, errors: list[str], *, least: int = 0, most: int) -> int | None:
-    """Return the whole number in a parameter, None where there is none; a wrong one adds to `errors`."""
-    text = query.get(name)
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
-        return int(text)
-    errors.append(f"{name} must be a whole number from {least} to {most}.")
-    return None

@@ -15,23 +15,25 @@ Secrets = Callable[[], Sequence[str]]
 """Returns the secrets that are valid now; none means that everybody may come in."""
 
 
-def authorize(request: Request, secrets: Secrets) -> None:
+def authorize(request: Request, secrets: Secrets) -> bytes:
     """Let a request with a valid secret pass, from its header or, as older clients do, from its body.
 
-    Raises UnauthorizedError, which tells nothing of the secret.
+    Returns what tells this caller from those with another secret. Raises UnauthorizedError, which tells nothing of it.
     """
     valid = secrets()
     if not valid:
-        return
+        return b""
     given: object = request.headers.get(HEADER)
     if given is None:
         given = read_secret(request.body)
     if given is None:
         raise UnauthorizedError(f"The secret is missing: send it in the {HEADER} header.")
     # Every comparison is made, each between digests of one length: the time taken tells nothing.
-    matches = [hmac.compare_digest(_digest(given), _digest(secret)) for secret in valid]
+    digest = _digest(given)
+    matches = [hmac.compare_digest(digest, _digest(secret)) for secret in valid]
     if not any(matches):
         raise UnauthorizedError(f"The secret in the {HEADER} header doesn't match the configured secret.")
+    return digest
 
 
 def _digest(secret: object) -> bytes:

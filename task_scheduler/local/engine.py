@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -12,7 +14,7 @@ from typing import Any, Final, Protocol, Self
 
 from filelock import FileLock, Timeout
 
-from task_scheduler.engine import EngineError, UnavailableError
+from task_scheduler.engine import EngineError, KeyConflictError, TaskPage, TaskQuery, UnavailableError
 from task_scheduler.local.store import DataFileError, Store
 from task_scheduler.task import Event, Task
 
@@ -21,6 +23,10 @@ _logger: Final = logging.getLogger(__name__)
 _BATCH: Final = 1_000  # calls, and due tasks, in one transaction: bounds how long the others wait
 _LONGEST_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the loop sleeps
 _PAUSE_S: Final = 1.0  # before the disk is tried again
+_TASKS_KEPT_MS: Final = 30 * 86_400_000  # after their end
+_EVENTS_KEPT_MS: Final = 7 * 86_400_000
+_EXPIRED_AT_ONCE: Final = 500  # tasks, and events: what a turn takes is short beside what it commits
+_EXPIRY_INTERVAL_MS: Final = 60_000
 
 
 class Observer(Protocol):
@@ -46,10 +52,12 @@ class _Call:
     error: Exception | None = None
 
     def run(self, store: Store) -> None:
-        """Make the change; an EngineError concerns this caller alone, and comes before anything is written."""
+        """Make the change; any error but the disk's concerns this caller alone, and comes before it writes."""
         try:
             self.outcome = self.change(store)
-        except EngineError as error:
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised again where the caller waits
             self.error = error
 
     def settle(self) -> None:
@@ -72,18 +80,19 @@ class LocalEngine:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="task-scheduler")
         self._closing = False
+        self._next_expiry_ms = 0
 
     async def __aenter__(self) -> Self:
         """Open the file and start firing; raises DataFileError."""
         self._lock = _lock(self._path)
         self._loop = asyncio.get_running_loop()
         self._arrival = asyncio.Event()
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._lock.release)
             self._writer = Store.open(self._path)
+            undo.callback(self._writer.close)
             self._reader = Store.open(self._path)
-        except DataFileError:
-            self._lock.release()
-            raise
+            undo.pop_all()
         self._position = self._reader.position()
         self._thread.start()
         return self
@@ -108,10 +117,19 @@ class LocalEngine:
         """Return the time of the injected clock."""
         return self._now_ms()
 
-    async def schedule(self, task: Task) -> None:
+    async def schedule(self, task: Task) -> Task:
         """Keep a new task; it is on the disk when this returns."""
-        await self._change(lambda store: store.insert(task))
-        self._observer.scheduled(1)
+        if await self._change(lambda store: store.insert(task)):
+            self._observer.scheduled(1)
+            return task
+        kept = self._reader.get(task.id)
+        if kept.fingerprint != task.fingerprint:
+            raise KeyConflictError("The Idempotency-Key was used for another request; give each request its own.")
+        return kept
+
+    async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:
+        """Schedule tasks together: they share a commit."""
+        return await _each(map(self.schedule, tasks))
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raises TaskNotFoundError."""
@@ -123,6 +141,19 @@ class LocalEngine:
             self._observer.cancelled(1)
         return self._reader.get(task_id)
 
+    async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
+        """Cancel tasks together: they share a commit."""
+        return await _each(map(self.cancel, task_ids))
+
+    async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
+        """Replace a scheduled task; in turn with firing, as cancels are."""
+        task: Task = await self._change(lambda store: store.replace(task_id, change))
+        return task
+
+    async def tasks(self, query: TaskQuery, *, limit: int) -> TaskPage:
+        """List tasks."""
+        return self._reader.tasks(query, limit=limit)
+
     async def fire(self) -> None:
         """Return when all that is due by now has been emitted, for a clock that was set by hand."""
         while await self._change(self._is_due):
@@ -132,13 +163,26 @@ class LocalEngine:
         due_ms = store.next_due_ms()
         return due_ms is not None and due_ms <= self._now_ms()
 
+    async def open_webhook(self, url: str) -> int:
+        """Return up to where the log was delivered to a webhook."""
+        position: int = await self._change(lambda store: store.open_webhook(url))
+        return position
+
+    async def advance_webhook(self, url: str, position: int) -> None:
+        """Remember up to where the log was delivered to a webhook."""
+        await self._change(lambda store: store.advance_webhook(url, position))
+
     async def position(self) -> int:
         """Return the sequence number of the newest event."""
         return self._position
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         """Return the events after a sequence number."""
-        return list(self._reader.events(after=after, limit=limit))
+        return self._reader.events(after=after, limit=limit)
+
+    async def events_before(self, before: int, *, limit: int) -> list[Event]:
+        """Return the last events before a sequence number."""
+        return self._reader.events_before(before, limit=limit)
 
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:
         """Wait for an event; raises UnavailableError when the engine closes."""
@@ -185,7 +229,9 @@ class LocalEngine:
             with self._writer.transaction():
                 for call in calls:
                     call.run(self._writer)
-                late_ms = self._writer.emit_due(now_ms=self._now_ms(), limit=_BATCH)
+                now_ms = self._now_ms()
+                late_ms = self._writer.emit_due(now_ms=now_ms, limit=_BATCH)
+                self._expire(now_ms)
             position = self._writer.position()
             next_due_ms = self._writer.next_due_ms()
         except Exception:
@@ -204,6 +250,16 @@ class LocalEngine:
             return _LONGEST_SLEEP_S
         return min((next_due_ms - self._now_ms()) / 1000, _LONGEST_SLEEP_S)
 
+    def _expire(self, now_ms: int) -> None:
+        """Forget what ended long ago: a little in every minute, and in every turn while there is more."""
+        if now_ms >= self._next_expiry_ms:
+            gone = self._writer.expire(
+                tasks_before_ms=now_ms - _TASKS_KEPT_MS,
+                events_before_ms=now_ms - _EVENTS_KEPT_MS,
+                limit=_EXPIRED_AT_ONCE,
+            )
+            self._next_expiry_ms = now_ms if gone >= _EXPIRED_AT_ONCE else now_ms + _EXPIRY_INTERVAL_MS
+
     def _wake(self, calls: list[_Call], position: int = 0) -> None:
         """Wake, on the event loop, those whose changes were made and those who wait for events."""
         for call in calls:
@@ -213,6 +269,18 @@ class LocalEngine:
             self._arrival.set()
             if not self._closing:
                 self._arrival = asyncio.Event()
+
+
+async def _each(calls: Iterable[Coroutine[Any, Any, Task]]) -> list[Task | EngineError]:
+    """Make all calls at once; return for each its task, or the error that concerns it alone."""
+
+    async def outcome(call: Coroutine[Any, Any, Task]) -> Task | EngineError:
+        try:
+            return await call
+        except EngineError as error:
+            return error
+
+    return await asyncio.gather(*map(outcome, calls))
 
 
 def _lock(path: Path) -> FileLock:

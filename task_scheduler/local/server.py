@@ -1,16 +1,19 @@
 """The local engine behind an HTTP server: one process that starts, serves and stops cleanly."""
 
 import asyncio
+import base64
 import ipaddress
+import secrets
 import signal
 import socket
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import httpx
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
@@ -21,16 +24,19 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from task_scheduler.engine import UnavailableError
-from task_scheduler.http.api import PATHS, Api, not_found
+from task_scheduler.http.api import Api, not_found
 from task_scheduler.http.body import MAX_BODY_BYTES
-from task_scheduler.http.errors import respond
-from task_scheduler.http.message import Request, Response, error_response
-from task_scheduler.http.routes import Context
-from task_scheduler.http.secret import authorize
-from task_scheduler.local import metrics
+from task_scheduler.http.message import Request, Response
+from task_scheduler.http.routes import ROUTES, Context
+from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.engine import LocalEngine
+from task_scheduler.local.metrics import Metrics
+from task_scheduler.local.routes import local_routes
+from task_scheduler.local.webhooks import TIMEOUT_S as WEBHOOK_TIMEOUT_S
+from task_scheduler.local.webhooks import WebhookSender, check_secret
 
 _MOST_DRAINED: Final = 16 * MAX_BODY_BYTES  # bytes of a body that is too large, read so that its sender hears why
+_PORTS: Final = range(1, 65_536)
 _GRACE_S: Final = 5  # for requests under way when the server stops
 
 if sys.platform == "win32":  # pragma: no cover
@@ -43,46 +49,98 @@ class ServeError(Exception):
     """The server cannot start; the text is a sentence for the operator."""
 
 
-def serve(*, host: str, port: int, data: Path, secret: str | None, announce: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `announce` is called with the URL once it answers. Port 0 takes a free one.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What an operator decides."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0 takes a free one."""
+    data: Path
+    secret: str | None = None
+    webhooks: Sequence[str] = ()
+    webhook_secret: str | None = None
+    test_clock: bool = False
+
+    def check(self) -> None:
+        """Raise ServeError unless a server may run like this."""
+        if self.secret is None and not _is_loopback(self.host):
+            raise ServeError(
+                f"{self.host} can be reached by others: set a secret first, by --secret or TASK_SCHEDULER_SECRET."
+            )
+        if self.secret is not None and not _travels_in_a_header(self.secret):
+            raise ServeError("The secret must be printable ASCII without spaces at its ends: it travels in a header.")
+        for url in self.webhooks:
+            if not _is_web_address(url):
+                raise ServeError(f"The webhook {url!r} must be an address that begins with http:// or https://.")
+        if self.webhooks and self.webhook_secret is None:
+            example = base64.b64encode(secrets.token_bytes(24)).decode()
+            raise ServeError(
+                "Webhooks are signed: set TASK_SCHEDULER_WEBHOOK_SECRET, or --webhook-secret, to a secret that their "
+                f"receivers know. Here is a new one: whsec_{example}"
+            )
+        if self.webhook_secret is not None:
+            try:
+                check_secret(self.webhook_secret)
+            except ValueError as error:
+                raise ServeError(f"The webhook secret {error}.") from None
+
+
+def serve(options: Options, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` is called with the URL once it can be reached.
 
     Raises ServeError or DataFileError, with nothing left running.
     """
-    if secret is None and not _is_loopback(host):
-        raise ServeError(f"{host} can be reached by others: set a secret first, by --secret or TASK_SCHEDULER_SECRET.")
-    if secret is not None and not (secret.isascii() and secret.isprintable() and secret.strip() == secret != ""):
-        raise ServeError("The secret must be printable ASCII without spaces at its ends, since it travels in a header.")
-    with _listening(host, port) as listener, asyncio.Runner(loop_factory=_new_event_loop) as runner:
-        runner.run(_serve(listener, data, secret, announce))
+    options.check()
+    with _listening(options.host, options.port) as listener, asyncio.Runner(loop_factory=_new_event_loop) as runner:
+        runner.run(_serve(options, listener, announce))
 
 
-async def _serve(listener: socket.socket, data: Path, secret: str | None, announce: Callable[[str], None]) -> None:
-    counts = metrics.Metrics()
-    async with LocalEngine(data, now_ms=_system_time_ms, observer=counts) as engine:
-        secrets = () if secret is None else (secret,)
-        api = Api(Context(engine, streams=True), secrets=lambda: secrets)
+async def _serve(options: Options, listener: socket.socket, announce: Callable[[str], None]) -> None:
+    clock = TestClock() if options.test_clock else system_ms
+    metrics = Metrics()
+    valid = () if options.secret is None else (options.secret,)
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(LocalEngine(options.data, now_ms=clock, observer=metrics))
+        await stack.enter_async_context(_webhooks(options, engine))
+        api = Api(
+            Context(engine, streams=True),
+            secrets=lambda: valid,
+            routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
+        )
         config = uvicorn.Config(
-            application(api, counts),
+            application(api),
             log_config=None,
             access_log=False,
             server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=_GRACE_S,
         )
-        server = _Server(config, engine)
         host, port = listener.getsockname()[:2]
         announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-        await server.serve(sockets=[listener])
+        await _Server(config, engine).serve(sockets=[listener])
 
 
-def application(api: Api, counts: metrics.Metrics) -> Starlette:
-    """Mount the API's routes, and the metrics, as an ASGI application."""
-    return Starlette(
-        routes=[
-            *(Route(path, _Endpoint(api, path)) for path in PATHS),
-            Route("/metrics", _Metrics(api, counts)),
-            Route("/{path:path}", _NotFound()),
+@asynccontextmanager
+async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None]:
+    """Deliver to each webhook in a task of its own, so that none waits for another."""
+    async with httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S, follow_redirects=False) as client:
+        senders = [
+            asyncio.create_task(WebhookSender(engine, url, options.webhook_secret or "", client=client).run())
+            for url in dict.fromkeys(options.webhooks)
         ]
+        try:
+            yield
+        finally:
+            for sender in senders:
+                sender.cancel()
+            await asyncio.gather(*senders, return_exceptions=True)
+
+
+def application(api: Api) -> Starlette:
+    """Mount the API's routes as an ASGI application."""
+    return Starlette(
+        routes=[*(Route(path, _Endpoint(api, path)) for path in api.routes), Route("/{path:path}", _NotFound())]
     )
 
 
@@ -129,31 +187,6 @@ class _NotFound:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = StarletteRequest(scope, receive)
         await _response(not_found(_request(request, b"")))(scope, receive, send)
-
-
-class _Metrics:
-    """The metrics, behind the same secret as the tasks they tell of."""
-
-    def __init__(self, api: Api, counts: metrics.Metrics) -> None:
-        self._api = api
-        self._counts = counts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = StarletteRequest(scope, receive)
-        if request.method != "GET":
-            answer = error_response(
-                405, [f"{request.method} is not possible on /metrics; it takes GET."], {"allow": "GET"}
-            )
-        else:
-            try:
-                authorize(_request(request, b""), self._api.secrets)
-                answer = Response(200, self._counts.exposition(), content_type=metrics.CONTENT_TYPE)
-            except Exception as error:
-                refusal = respond(error)
-                if refusal is None:
-                    raise
-                answer = refusal
-        await _response(answer)(scope, receive, send)
 
 
 async def _read(request: StarletteRequest) -> bytes:
@@ -207,6 +240,14 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+def _is_web_address(text: str) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in {"http", "https"} and url.host != "" and (url.port is None or url.port in _PORTS)
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -216,5 +257,5 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _system_time_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _travels_in_a_header(secret: str) -> bool:
+    return secret.isascii() and secret.isprintable() and secret.strip() == secret != ""

@@ -1,40 +1,82 @@
-"""Tasks and the event log in one SQLite file: statements only, no threads, no clock."""
+"""Tasks, the event log and the webhooks' positions in one SQLite file: statements only, no threads, no clock."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from task_scheduler import timestamp
-from task_scheduler.engine import MAX_PAGE_BYTES, TaskNotFoundError, TooLateError
+from task_scheduler.engine import (
+    MAX_PAGE_BYTES,
+    Place,
+    TaskNotFoundError,
+    TaskPage,
+    TaskQuery,
+    TooLateError,
+)
 from task_scheduler.task import Event, Status, Task
 
 _APPLICATION_ID: Final = 0x7453_6B73  # "tSks", so that a file of another program is never taken for ours
-_VERSION: Final = 1
+_FIRST_MS: Final = -(2**62)
+_LAST_MS: Final = 2**62
 
+# One script for each format of the file: a file of an older one runs those that it has not had.
 # An event needs no text of its own: a task never changes once it was emitted, and outlives its event.
-_SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE task (
-    id TEXT NOT NULL UNIQUE,
-    status TEXT NOT NULL,
-    due_ms INTEGER NOT NULL,
-    revision INTEGER NOT NULL,
-    created_ms INTEGER NOT NULL,
-    ended_ms INTEGER,
-    event TEXT NOT NULL
-) STRICT;
-CREATE INDEX task_by_due ON task (status, due_ms, id);
-CREATE TABLE event (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    task_id TEXT NOT NULL,
-    emitted_ms INTEGER NOT NULL
-) STRICT;
-PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_VERSION};
-COMMIT;
-"""
+_MIGRATIONS: Final = (
+    """
+    CREATE TABLE task (
+        id TEXT NOT NULL UNIQUE,
+        status TEXT NOT NULL,
+        due_ms INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        created_ms INTEGER NOT NULL,
+        ended_ms INTEGER,
+        event TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX task_by_due ON task (status, due_ms, id);
+    CREATE TABLE event (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        task_id TEXT NOT NULL,
+        emitted_ms INTEGER NOT NULL
+    ) STRICT;
+    """,
+    """
+    ALTER TABLE task ADD COLUMN changed_ms INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE task ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
+    CREATE INDEX task_by_end ON task (ended_ms) WHERE ended_ms IS NOT NULL;
+    CREATE TABLE tag (
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        due_ms INTEGER NOT NULL,
+        task_id TEXT NOT NULL,
+        PRIMARY KEY (name, value, due_ms, task_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE webhook (
+        url TEXT NOT NULL PRIMARY KEY,
+        position INTEGER NOT NULL
+    ) STRICT;
+    """,
+)
+
+_TASK: Final = "SELECT id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint FROM"
+_INSERT: Final = (
+    "INSERT INTO task (id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+)
+# Lists walk along an index, from a place on and within a window of due times.
+_BY_STATUS: Final = (
+    "SELECT due_ms, id FROM task WHERE status = ? AND due_ms >= ? AND (due_ms, id) > (?, ?) AND due_ms < ?"
+    " ORDER BY due_ms, id LIMIT ?"
+)
+_BY_TAG: Final = (
+    "SELECT tag.due_ms, task_id FROM tag CROSS JOIN task ON task.id = task_id WHERE name = ? AND value = ?"
+    " AND tag.due_ms >= ? AND (tag.due_ms, task_id) > (?, ?) AND tag.due_ms < ?"
+    " AND (? OR status = ?) ORDER BY tag.due_ms, task_id LIMIT ?"
+)
+_EVENT: Final = "SELECT sequence, task_id, event, emitted_ms FROM event CROSS JOIN task ON task.id = task_id WHERE"
+_AFTER: Final = f"{_EVENT} sequence > ? ORDER BY sequence LIMIT ?"
+_BEFORE: Final = f"{_EVENT} sequence < ? ORDER BY sequence DESC LIMIT ?"
 
 
 class DataFileError(Exception):
@@ -80,21 +122,20 @@ class Store:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def insert(self, task: Task) -> None:
-        """Keep a new task."""
-        self._connection.execute(
-            "INSERT INTO task (id, status, due_ms, revision, created_ms, event) VALUES (?, ?, ?, ?, ?, ?)",
-            (task.id, task.status, task.due_ms, task.revision, task.created_ms, task.event),
-        )
+    def insert(self, task: Task) -> bool:
+        """Keep a new task; False where one with this id is there already."""
+        fields = (task.id, task.due_ms, task.event, task.created_ms, task.revision, task.status, task.ended_ms)
+        if self._connection.execute(_INSERT, (*fields, task.changed_ms, task.fingerprint)).rowcount == 0:
+            return False
+        self._tag(task)
+        return True
 
     def get(self, task_id: str) -> Task:
         """Return a task; raises TaskNotFoundError."""
-        row = self._connection.execute(
-            "SELECT id, due_ms, event, created_ms, revision, status, ended_ms FROM task WHERE id = ?", (task_id,)
-        ).fetchone()
+        row = self._connection.execute(f"{_TASK} task WHERE id = ?", (task_id,)).fetchone()
         if row is None:
             raise TaskNotFoundError(f"No task has the id {task_id!r}.")
-        return Task(*row[:5], status=Status(row[5]), ended_ms=row[6])  # type: ignore[misc]  # five columns, as above
+        return _task(row)
 
     def cancel(self, task_id: str, *, now_ms: int) -> bool:
         """Cancel a task and tell whether it was not before; raises TaskNotFoundError or TooLateError."""
@@ -104,15 +145,58 @@ class Store:
         )
         task = self.get(task_id)
         if task.status is not Status.CANCELLED:
-            raise TooLateError(
-                f"Task {task_id} was already {task.status} at {timestamp.format(task.ended_ms or task.due_ms)}."
-            )
+            raise _too_late(task)
         return cursor.rowcount == 1
+
+    def replace(self, task_id: str, change: Callable[[Task], Task]) -> Task:
+        """Replace a scheduled task by what `change` makes of it, and return that.
+
+        Raises TaskNotFoundError, TooLateError, and what `change` raises.
+        """
+        old = self.get(task_id)
+        if old.status is not Status.SCHEDULED:
+            raise _too_late(old)
+        new = change(old)
+        self._connection.execute(
+            "UPDATE task SET due_ms = ?, revision = ?, event = ?, changed_ms = ? WHERE id = ?",
+            (new.due_ms, new.revision, new.event, new.changed_ms, task_id),
+        )
+        self._untag(old)
+        self._tag(new)
+        return new
+
+    def tasks(self, query: TaskQuery, *, limit: int) -> TaskPage:
+        """List up to `limit` tasks, soonest due first, but not many more bytes than MAX_PAGE_BYTES."""
+        page: list[Task] = []
+        size = 0
+        last = None
+        for place in self._places(query, limit + 1):
+            if len(page) == limit or size > MAX_PAGE_BYTES:
+                return TaskPage(page, last)
+            last = place
+            with suppress(TaskNotFoundError):  # it may have expired since
+                page.append(self.get(place.task_id))
+                size += len(page[-1].event)
+        return TaskPage(page, None)
+
+    def _places(self, query: TaskQuery, limit: int) -> list[Place]:
+        """Return where the first tasks of a list stand in an index, without reading the tasks."""
+        place = query.after or Place(_FIRST_MS, "")
+        from_ms = _FIRST_MS if query.from_ms is None else query.from_ms
+        to_ms = _LAST_MS if query.to_ms is None else query.to_ms
+        window = (max(place.due_ms, from_ms), place.due_ms, place.task_id, to_ms)
+        if query.tag is not None:
+            keys = (*query.tag, *window, query.status is None, query.status, limit)
+            return [Place(*row) for row in self._connection.execute(_BY_TAG, keys)]
+        statuses = [query.status] if query.status else list(Status)
+        rows = [row for status in statuses for row in self._connection.execute(_BY_STATUS, (status, *window, limit))]
+        return [Place(*row) for row in sorted(rows)[:limit]]
 
     def emit_due(self, *, now_ms: int, limit: int) -> list[int]:
         """Mark due tasks as emitted, soonest first, and append them to the log; return how late each is, in ms."""
         rows = self._connection.execute(
-            "SELECT id, due_ms, created_ms FROM task WHERE status = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?",
+            "SELECT id, max(due_ms, created_ms, changed_ms) FROM task"
+            " WHERE status = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?",
             (Status.SCHEDULED, now_ms, limit),
         ).fetchall()
         ids = [row[0] for row in rows]
@@ -123,7 +207,7 @@ class Store:
         self._connection.executemany(
             "INSERT INTO event (task_id, emitted_ms) VALUES (?, ?)", [(task_id, now_ms) for task_id in ids]
         )
-        return [now_ms - max(due_ms, created_ms) for _, due_ms, created_ms in rows]
+        return [now_ms - expected_ms for _, expected_ms in rows]
 
     def next_due_ms(self) -> int | None:
         """Return when the next task is due, None when none is scheduled."""
@@ -132,20 +216,63 @@ class Store:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def expire(self, *, tasks_before_ms: int, events_before_ms: int, limit: int) -> int:
+        """Delete up to `limit` tasks that ended before a time, and as many events; return how many went."""
+        tasks = [
+            _task(row)
+            for row in self._connection.execute(
+                f"{_TASK} task WHERE ended_ms < ? ORDER BY ended_ms LIMIT ?", (tasks_before_ms, limit)
+            )
+        ]
+        for task in tasks:
+            self._untag(task)
+        self._connection.executemany("DELETE FROM task WHERE id = ?", [(task.id,) for task in tasks])
+        events = self._connection.execute(
+            "SELECT sequence FROM (SELECT * FROM event ORDER BY sequence LIMIT ?) WHERE emitted_ms < ?",
+            (limit, events_before_ms),
+        ).fetchall()
+        self._connection.executemany("DELETE FROM event WHERE sequence = ?", events)
+        return len(tasks) + len(events)
+
     def position(self) -> int:
         """Return the sequence number of the newest event, also where that event is no longer kept."""
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
         return 0 if row is None else int(row[0])
 
-    def events(self, *, after: int, limit: int) -> Sequence[Event]:
+    def events(self, *, after: int, limit: int) -> list[Event]:
         """Return up to `limit` events after a sequence number, but not many more bytes than MAX_PAGE_BYTES."""
+        return self._events(_AFTER, after, limit)
+
+    def events_before(self, before: int, *, limit: int) -> list[Event]:
+        """Return the last events before a sequence number, in order, bounded in the same way."""
+        return self._events(_BEFORE, before, limit)[::-1]
+
+    def open_webhook(self, url: str) -> int:
+        """Return up to where the log was delivered to a webhook; a new one begins at the end of the log."""
+        self._connection.execute(
+            "INSERT INTO webhook (url, position) VALUES (?, ?) ON CONFLICT (url) DO NOTHING", (url, self.position())
+        )
+        row = self._connection.execute("SELECT position FROM webhook WHERE url = ?", (url,)).fetchone()
+        return int(row[0])
+
+    def advance_webhook(self, url: str, position: int) -> None:
+        """Remember up to where the log was delivered to a webhook."""
+        self._connection.execute("UPDATE webhook SET position = ? WHERE url = ?", (position, url))
+
+    def _tag(self, task: Task) -> None:
+        self._connection.executemany(
+            "INSERT INTO tag (name, value, due_ms, task_id) VALUES (?, ?, ?, ?)", _tag_rows(task)
+        )
+
+    def _untag(self, task: Task) -> None:
+        self._connection.executemany(
+            "DELETE FROM tag WHERE name = ? AND value = ? AND due_ms = ? AND task_id = ?", _tag_rows(task)
+        )
+
+    def _events(self, statement: str, edge: int, limit: int) -> list[Event]:
         page: list[Event] = []
         size = 0
-        for sequence, task_id, event, emitted_ms in self._connection.execute(
-            "SELECT sequence, task_id, event, emitted_ms FROM event JOIN task ON task.id = task_id"
-            " WHERE sequence > ? ORDER BY sequence LIMIT ?",
-            (after, limit),
-        ):
+        for sequence, task_id, event, emitted_ms in self._connection.execute(statement, (edge, limit)):
             page.append(Event(sequence, task_id, event, emitted_ms=emitted_ms, indexed_ms=emitted_ms))
             size += len(event)
             if size > MAX_PAGE_BYTES:
@@ -153,19 +280,36 @@ class Store:
         return page
 
 
+def _task(row: Sequence[Any]) -> Task:
+    """Make a task of the columns that _TASK selects."""
+    task_id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint = row
+    return Task(task_id, due_ms, event, created_ms, revision, Status(status), ended_ms, changed_ms, fingerprint)
+
+
+def _tag_rows(task: Task) -> list[tuple[str, str, int, str]]:
+    return [(name, value, task.due_ms, task.id) for name, value in task.tags.items()]
+
+
+def _too_late(task: Task) -> TooLateError:
+    ended = timestamp.format(task.ended_ms or task.due_ms)
+    return TooLateError(f"Task {task.id} was already {task.status} at {ended}.")
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the connection durable, and the file one of ours."""
+    """Make the connection durable, and the file one of ours, in the newest format."""
     connection.execute("PRAGMA busy_timeout = 5000")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if not empty and application != _APPLICATION_ID:
         raise DataFileError(f"{path} is a database of another program.")
-    if version > _VERSION:
+    if version > len(_MIGRATIONS):
         raise DataFileError(
-            f"{path} was written by a newer Task Scheduler (format {version}, known here: {_VERSION}); use that one."
+            f"{path} was written by a newer Task Scheduler: it has format {version}, and this one knows up to "
+            f"{len(_MIGRATIONS)}."
         )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # every commit is on the disk, not only in the system's cache
-    if empty:
-        connection.executescript(_SCHEMA)
+    for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+        marks = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {number};"
+        connection.executescript(f"BEGIN IMMEDIATE; {script} {marks} COMMIT;")

@@ -1,14 +1,16 @@
 """The AWS engine keeps its promises when calls fail, are lost or repeated, and when processes die between two calls."""
 
 import asyncio
+import uuid
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from task_scheduler.aws.registry import State
-from task_scheduler.engine import TaskNotFoundError, TooLateError, UnavailableError
-from task_scheduler.task import Status
+from task_scheduler.engine import KeyConflictError, TaskNotFoundError, TaskQuery, TooLateError, UnavailableError
+from task_scheduler.task import InvalidTaskError, Status, Task, changed_task, new_task
 from tests.aws.world import CrashError, World
 
 
@@ -39,11 +41,11 @@ def test_a_task_is_emitted_on_the_second_after_its_time_and_logged_once(world: W
 def test_a_task_beyond_the_arming_window_is_parked_and_started_in_time(world: World) -> None:
     task = world.new_task(due_s=361 * 86_400)
     run(world.engine.schedule(task))
-    world.sweeper.sweep()
+    world.sweep()
     assert not world.machine.executions
     assert run(world.engine.get(task.id)).status is Status.SCHEDULED
     world.clock.sleep(86_400)
-    world.sweeper.sweep()
+    world.sweep()
     assert world.machine.executions
     world.advance(360 * 86_400)
     assert ids(world) == [task.id]
@@ -181,6 +183,13 @@ def test_a_cancel_that_cannot_be_confirmed_says_so_and_can_be_repeated(world: Wo
     assert not world.machine.published
 
 
+def test_a_cancel_that_another_write_is_in_the_way_of_is_tried_again(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.faults.plan("update_item", "conflict", "conflict")
+    assert run(world.engine.cancel(task.id)).status is Status.CANCELLED
+
+
 def test_a_start_that_comes_after_the_cancel_starts_nothing(world: World) -> None:
     task = world.new_task()
     world.faults.plan("start_execution", "crash")
@@ -225,6 +234,15 @@ def test_a_task_that_cannot_be_published_is_tried_for_a_day_and_then_failed(worl
         run(world.engine.cancel(task.id))
 
 
+def test_a_task_that_nobody_looked_after_for_days_is_tried_before_it_is_given_up(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.machine.lose()
+    world.clock.sleep(3 * 86_400)
+    world.minutes(2)
+    assert ids(world) == [task.id]
+
+
 def test_a_topic_that_is_mended_gets_what_it_missed(world: World) -> None:
     task = world.new_task()
     run(world.engine.schedule(task))
@@ -241,7 +259,7 @@ def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(
     world.clock.sleep(60)
     world.machine.run()
     world.clock.sleep(60)
-    world.sweeper.sweep()
+    world.sweep()
     (event,) = world.logged()
     assert (event.task_id, event.emitted_ms) == (task.id, task.due_ms)
     world.deliver()
@@ -256,6 +274,124 @@ def test_a_sweep_that_dies_is_repeated(world: World, call: str) -> None:
     world.clock.sleep(120)
     world.faults.plan(call, "crash")
     with pytest.raises(CrashError):
-        world.sweeper.sweep()
+        world.sweep()
     world.minutes(3)
     assert ids(world) == [task.id]
+
+
+def tagged(world: World, number: int, due_s: float = 60) -> Task:
+    body = {"in": due_s, "message": number, "tags": {"user": "42", "n": str(number)}}
+    return new_task(body, task_id=str(uuid.UUID(int=number)), now_ms=world.clock.ms)
+
+
+def listed(world: World, **query: Any) -> list[str]:  # noqa: ANN401 - fields of a query
+    """Return the ids of all pages of a list."""
+    found: list[str] = []
+    asked = TaskQuery(**query)
+    while True:
+        page = run(world.engine.tasks(asked, limit=2))
+        found += [task.id for task in page.tasks]
+        if page.next is None:
+            return found
+        asked = replace(asked, after=page.next)
+
+
+def test_lists_merge_the_shards_in_the_order_of_due_times(world: World) -> None:
+    tasks = [tagged(world, number, due_s=60 + number % 3) for number in range(1, 12)]
+    for task in tasks:
+        run(world.engine.schedule(task))
+    in_order = [task.id for task in sorted(tasks, key=lambda task: (task.due_ms, task.id))]
+    run(world.engine.cancel(in_order[0]))
+    assert listed(world) == in_order
+    assert listed(world, status=Status.SCHEDULED) == in_order[1:]
+    assert listed(world, status=Status.CANCELLED) == in_order[:1]
+    assert listed(world, tag=("user", "42")) == in_order
+    assert listed(world, tag=("user", "42"), status=Status.SCHEDULED) == in_order[1:]
+    assert listed(world, tag=("n", "5")) == [tasks[4].id]
+    middle = tasks[0].due_ms
+    assert listed(world, from_ms=middle) == [task.id for task in tasks_from(tasks, middle)]
+    assert listed(world, to_ms=middle) == [
+        task_id for task_id in in_order if task_id not in listed(world, from_ms=middle)
+    ]
+
+
+def tasks_from(tasks: list[Task], from_ms: int) -> list[Task]:
+    return sorted((task for task in tasks if task.due_ms >= from_ms), key=lambda task: (task.due_ms, task.id))
+
+
+def test_a_rescheduled_task_is_found_at_its_new_time_only(world: World) -> None:
+    for number in (1, 2):
+        run(world.engine.schedule(tagged(world, number)))
+    first, second = listed(world)
+    now_ms = world.clock.ms
+    moved = run(world.engine.reschedule(first, lambda task: changed_task(task, {"in": 500}, now_ms=now_ms)))
+    assert (moved.due_ms, moved.revision) == (now_ms + 500_000, 2)
+    for query in ({}, {"status": Status.SCHEDULED}, {"tag": ("user", "42")}):
+        assert listed(world, **query) == [second, first]
+    world.advance(61)
+    assert ids(world) == [second]
+    world.advance(440)
+    assert ids(world) == [second, first]
+
+
+def test_a_task_moves_between_parked_and_armed_with_its_time(world: World) -> None:
+    task = world.new_task(due_s=400 * 86_400)
+    run(world.engine.schedule(task))
+    now_ms = world.clock.ms
+    run(world.engine.reschedule(task.id, lambda task: changed_task(task, {"in": 60}, now_ms=now_ms)))
+    assert len(world.machine.executions) == 1
+    run(world.engine.reschedule(task.id, lambda task: changed_task(task, {"in": "400d"}, now_ms=now_ms)))
+    world.advance(120)
+    assert not world.machine.published
+    assert run(world.engine.get(task.id)).revision == 3
+
+
+def test_a_task_that_went_out_cannot_be_rescheduled(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.clock.sleep(60)
+    world.machine.run()
+    with pytest.raises(TooLateError):
+        run(world.engine.reschedule(task.id, lambda task: changed_task(task, {"in": 60}, now_ms=world.clock.ms)))
+    world.deliver()
+    assert ids(world) == [task.id]
+
+
+def test_a_change_that_is_refused_leaves_the_timer_alone(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    with pytest.raises(InvalidTaskError):
+        run(world.engine.reschedule(task.id, lambda task: changed_task(task, {"in": "soon"}, now_ms=world.clock.ms)))
+    world.advance(60)
+    assert ids(world) == [task.id]
+
+
+def test_the_same_key_means_the_same_task_and_another_request_is_a_conflict(world: World) -> None:
+    first = replace(world.new_task(), fingerprint="a")
+    assert run(world.engine.schedule(first)) == first
+    world.clock.sleep(5)
+    again = replace(first, due_ms=first.due_ms + 5_000)
+    assert run(world.engine.schedule(again)) == first
+    with pytest.raises(KeyConflictError):
+        run(world.engine.schedule(replace(first, fingerprint="b")))
+    world.advance(120)
+    assert ids(world) == [first.id]
+
+
+def test_a_thousand_parked_tasks_are_started_by_the_next_sweep(world: World) -> None:
+    for number in range(1000):
+        world.registry.put(world.new_task(due_s=300, number=number), State.PARKED)
+    assert world.sweep().armed == 1000
+    assert len(world.machine.executions) == 1000
+
+
+def test_a_batch_tells_what_became_of_each(world: World) -> None:
+    tasks = [world.new_task(number=number) for number in (1, 2)]
+    assert run(world.engine.schedule_all(tasks)) == tasks
+    unknown = str(uuid.UUID(int=99))
+    outcomes = run(world.engine.cancel_all([tasks[0].id, unknown, tasks[1].id]))
+    assert [getattr(outcome, "status", type(outcome)) for outcome in outcomes] == [
+        Status.CANCELLED,
+        TaskNotFoundError,
+        Status.CANCELLED,
+    ]

@@ -122,3 +122,20 @@ def test_waiting_ends_with_the_first_event_or_with_the_time(world: World, emissi
 
     assert world.log.wait(after=0, seconds=25, pause_s=0.25, sleep=sleep)
     assert world.clock.ms <= begin_ms + 3_250
+
+
+def test_the_last_events_before_a_number_come_in_order_also_over_the_ends_of_pages(
+    world: World, emissions: list[Emission]
+) -> None:
+    assert world.log.events_before(1, limit=5) == []
+    world.log.take_numbers(994)
+    world.recorder.record(emissions)
+    world.clock.sleep(6)
+    for before, limit, expected in (
+        (10**18, 3, [1002, 1003, 1004]),
+        (1002, 4, [998, 999, 1000, 1001]),
+        (997, 100, [995, 996]),
+        (995, 100, []),
+        (0, 100, []),
+    ):
+        assert [event.sequence for event in world.log.events_before(before, limit=limit)] == expected

@@ -5,7 +5,7 @@ moto takes local time for UTC and may end a wait up to a second early; neither i
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -16,12 +16,13 @@ import pytest
 from moto import mock_aws
 
 from stacks.settings import Settings
-from task_scheduler.aws.names import EVENT, PUBLISH_MESSAGE, WAIT_UNTIL, WAIT_UNTIL_DUE
+from task_scheduler.aws.names import ATTRIBUTES, EVENT, PUBLISH_MESSAGE, WAIT_UNTIL, WAIT_UNTIL_DUE
 from tests.infrastructure.synthesis import Synthesis, synthesise
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
     from mypy_boto3_stepfunctions import SFNClient
 
 PAST: Final = "2020-08-21T04:29:01Z"
@@ -50,9 +51,10 @@ class Account:
     topic: str
     queue: str
 
-    def start(self, event: str, *, wait_until: str = PAST) -> str:
+    def start(self, event: str, *, wait_until: str = PAST, tags: Mapping[str, str] | None = None) -> str:
         """Start an execution as the functions do; returns its ARN."""
-        given = json.dumps({WAIT_UNTIL: wait_until, EVENT: event}, ensure_ascii=False)
+        attributes = {name: {"DataType": "String", "StringValue": value} for name, value in (tags or {}).items()}
+        given = json.dumps({WAIT_UNTIL: wait_until, EVENT: event, ATTRIBUTES: attributes}, ensure_ascii=False)
         return self.states.start_execution(stateMachineArn=self.machine, name=str(uuid4()), input=given)["executionArn"]
 
     def end(self, execution: str, *, seconds: float = 20) -> str:
@@ -73,10 +75,14 @@ class Account:
 
     def published(self) -> list[str]:
         """Return the messages that went out since the last look."""
-        answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
+        return [message["Body"] for message in self.received()]
+
+    def received(self) -> list["MessageTypeDef"]:
+        """Return the same, with what came along."""
+        answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
         for message in answer.get("Messages", []):
             self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        return [message["Body"] for message in answer.get("Messages", [])]
+        return answer.get("Messages", [])
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +122,20 @@ def test_what_is_published_is_the_event_character_for_character(account: Account
     assert account.published() == [event]
 
 
+def test_tags_go_out_as_attributes_of_the_message(account: Account) -> None:
+    tags = {"user": "42", "a.b-c_d": "ünï $.event {} 中文", "9": " "}
+    assert account.end(account.start("{}", tags=tags)) == "SUCCEEDED"
+    [message] = account.received()
+    assert {name: value["StringValue"] for name, value in message["MessageAttributes"].items()} == tags
+    assert {value["DataType"] for value in message["MessageAttributes"].values()} == {"String"}
+
+
+def test_a_message_without_tags_has_no_attributes(account: Account) -> None:
+    assert account.end(account.start("{}", tags={})) == "SUCCEEDED"
+    [message] = account.received()
+    assert "MessageAttributes" not in message
+
+
 def test_a_time_that_has_passed_is_no_reason_to_wait(account: Account) -> None:
     started = time.monotonic()
     assert account.end(account.start("{}", wait_until=PAST)) == "SUCCEEDED"
@@ -133,11 +153,13 @@ def test_nothing_is_published_before_the_wait_ends(account: Account) -> None:
 
 
 def test_a_stopped_execution_publishes_nothing(account: Account) -> None:
-    wait_until = datetime.fromtimestamp(int(time.time()) + 2, UTC)
+    wait_until = datetime.fromtimestamp(int(time.time()) + 4, UTC)
     execution = account.start('{"id":"1"}', wait_until=wait_until.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    while not account.states.get_execution_history(executionArn=execution)["events"]:
+        time.sleep(0.02)  # moto cannot stop what it has not begun
     account.states.stop_execution(executionArn=execution)
     assert account.end(execution) == "ABORTED"
-    time.sleep(2.5)
+    time.sleep(max(0, wait_until.timestamp() - time.time()) + 0.5)
     assert account.published() == []
 
 

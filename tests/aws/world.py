@@ -17,7 +17,7 @@ from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.registry import Registry
-from task_scheduler.aws.sweeper import Sweeper
+from task_scheduler.aws.sweeper import Sweep, Sweeper
 from task_scheduler.aws.timer import Timer
 from task_scheduler.task import Event, Task, new_task
 
@@ -128,6 +128,8 @@ class Faults:
     delays: dict[str, float] = field(default_factory=dict)
     """Seconds that each call of a name takes."""
     calls: Counter[str] = field(default_factory=Counter)
+    items: Counter[str] = field(default_factory=Counter)
+    """Items that were read by calls of a name."""
 
     def plan(self, call: str, *kinds: str) -> None:
         """Make the next calls of a name go wrong: throttled, lost (worked, then timed out), crash, or fine."""
@@ -150,6 +152,8 @@ class Faulty:
             self._clock.sleep(self._faults.delays.get(name, 0))
             kinds = self._faults.planned.get(name)
             match kinds.pop(0) if kinds else "fine":
+                case "conflict":
+                    raise refusal("TransactionConflictException", name)
                 case "throttled":
                     raise refusal("ThrottlingException", name)
                 case "crash":
@@ -157,7 +161,10 @@ class Faulty:
                 case "lost":
                     call(**parameters)
                     raise ReadTimeoutError(endpoint_url="")
-            return call(**parameters)
+            answer = call(**parameters)
+            pages = answer.get("Responses", {}).values() if isinstance(answer, dict) else ()
+            self._faults.items[name] += len(answer.get("Items", ())) + sum(map(len, pages))
+            return answer
 
         return meet
 
@@ -170,7 +177,7 @@ class World:
         self.faults = Faults()
         self.machine = StepFunctions(self.clock)
         tables = Faulty(dynamodb, self.faults, self.clock)
-        self.registry = Registry(tables, "tasks", retention_days=30)  # type: ignore[arg-type]  # a faulty client
+        self.registry = Registry(tables, "tasks", retention_days=30, sleep=self.clock.sleep)  # type: ignore[arg-type]  # a faulty client
         self.log = EventLog(tables, "events", retention_days=7, now_ms=self.clock)  # type: ignore[arg-type]  # the same
         timer = Timer(Faulty(self.machine, self.faults, self.clock), MACHINE, sleep=self.clock.sleep)  # type: ignore[arg-type]  # the same
         self.engine = AwsEngine(
@@ -178,7 +185,7 @@ class World:
         )
         self.recorder = Recorder(tables, self.registry, self.log, now_ms=self.clock)  # type: ignore[arg-type]  # the same
         self.sweeper = Sweeper(
-            self.registry, timer, self.recorder, arming_window_days=arming_window_days, now_ms=self.clock
+            self.registry, timer, self.recorder, arming_window_days=arming_window_days, now_ms=self.clock, threads=1
         )
         self._delivered = 0
 
@@ -199,11 +206,15 @@ class World:
         if emissions and all(self.recorder.record(emissions)):
             self._delivered += len(emissions)
 
+    def sweep(self) -> Sweep:
+        """Run the sweeper, with the time that its function gives it."""
+        return self.sweeper.sweep(end_ms=self.clock.ms + 45_000)
+
     def minutes(self, count: int, *, step: int = 1) -> None:
         """Let minutes pass, with a sweep after each, or after every few."""
         for _ in range(0, count, step):
             self.advance(60 * step)
-            self.sweeper.sweep()
+            self.sweep()
             self.machine.run()
             self.deliver()
 

@@ -7,4 +7,5 @@ pytest.register_assert_rewrite(
     "tests.conformance.contract",
     "tests.conformance.event_log",
     "tests.conformance.event_stream",
+    "tests.conformance.task_list",
 )

@@ -1,7 +1,7 @@
 """The API over HTTP: every answer is held against the contract, and every promise in it is remembered."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -12,6 +12,7 @@ from tests.conformance.clock import milliseconds
 from tests.conformance.contract import Contract, JsonObject
 
 SECRET_HEADER: Final = "x-pd-secret"  # noqa: S105 - the name of a header, not a secret
+IDEMPOTENCY_KEY: Final = "idempotency-key"
 PAST: Final = "2020-08-21T04:29:00.951Z"
 
 _ABSENT: Final = object()
@@ -101,7 +102,7 @@ class Api:
         self.contract.check(response, method=method, path=path)
         answer = Answer(response.status_code, json.loads(response.content), response.headers)
         assert answer.status < httpx.codes.INTERNAL_SERVER_ERROR, answer
-        self._remember(method, path, answer)
+        self._remember(method, path, answer, keyed=IDEMPOTENCY_KEY in {name.lower() for name in given})
         return answer
 
     def schedule(self, body: Mapping[str, object]) -> Accepted:
@@ -109,6 +110,18 @@ class Api:
         answer = self.send("POST", "/schedule", body=body)
         assert answer.status == httpx.codes.OK, answer
         return self.ledger.accepted[answer.body["id"]]
+
+    def schedule_batch(self, bodies: Sequence[object]) -> list[JsonObject]:
+        """Schedule many tasks in one request that must be answered; returns what became of each."""
+        answer = self.send("POST", "/schedule/batch", body={"tasks": bodies})
+        assert answer.status == httpx.codes.OK, answer
+        return list(answer.body["results"])
+
+    def change(self, task_id: str, body: Mapping[str, object]) -> Accepted:
+        """Change a task, which must be possible; returns what is promised from now on."""
+        answer = self.send("PATCH", f"/tasks/{task_id}", body=body)
+        assert answer.status == httpx.codes.OK, answer
+        return self.ledger.accepted[task_id]
 
     def refuse(self, body: object) -> list[str]:
         """Try to schedule what must be refused as bad input; returns the sentences."""
@@ -126,15 +139,26 @@ class Api:
         assert answer.status == httpx.codes.OK, answer
         return answer.body
 
-    def _remember(self, method: str, path: str, answer: Answer) -> None:
+    def _remember(self, method: str, path: str, answer: Answer, *, keyed: bool) -> None:
         if answer.status != httpx.codes.OK:
             return
+        results = [result for result in answer.body.get("results", []) if result["status"] == httpx.codes.OK]
         if path == "/schedule":
-            accepted = Accepted(answer.body["id"], answer.body["timestamp"])
-            assert accepted.id not in self.ledger.accepted, "two tasks have the same id"
-            self.ledger.accepted[accepted.id] = accepted
+            self._accept(answer.body, keyed=keyed)
+        elif path == "/schedule/batch":
+            for result in results:
+                self._accept(result, keyed=False)
+        elif path == "/cancel/batch":
+            self.ledger.cancelled |= {result["id"] for result in results}
         elif path == "/cancel" or method == "DELETE":
             self.ledger.cancelled.add(answer.body["id"])
+        elif method == "PATCH":
+            self.ledger.accepted[answer.body["id"]] = Accepted(answer.body["id"], answer.body["timestamp"])
+
+    def _accept(self, scheduled: JsonObject, *, keyed: bool) -> None:
+        accepted = Accepted(scheduled["id"], scheduled["timestamp"])
+        assert keyed or accepted.id not in self.ledger.accepted, "two tasks have the same id"
+        self.ledger.accepted.setdefault(accepted.id, accepted)
 
 
 def together(call: Callable[[_Given], _Got], given: Iterable[_Given], *, at_once: int = 8) -> list[_Got]:

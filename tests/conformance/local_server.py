@@ -77,6 +77,13 @@ class LocalServer:
             self.kill()
             raise
 
+    def refusal(self) -> str:
+        """Return the one line in which a server that cannot start says why."""
+        assert self.wait() not in {0, -signal.SIGKILL}
+        [line] = self.errors.splitlines()
+        assert line.startswith("task-scheduler: ")
+        return line
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; returns its exit code."""
         self.process.send_signal(how)

@@ -140,6 +140,7 @@ def test_cancel_wants_an_id(api: Api) -> None:
 
 def test_queries_of_the_event_log_that_are_no_numbers_are_refused(api: Api) -> None:
     for name, values in {
+        "before": ["", "x", "-1", "1.5", "1e3", "%D9%A3", "null"],
         "after": ["", "x", "-1", "1.5", "1e3", "0x10", "1_000", "%D9%A3", "%2B1", "%00", "null"],
         "limit": ["", "x", "-1", "0", "1001", "1.5", "1_0", "%D9%A3", "9" * 30, "9" * 5_000],
     }.items():
@@ -152,7 +153,8 @@ def test_queries_of_the_event_log_that_are_no_numbers_are_refused(api: Api) -> N
 def test_positions_beyond_all_numbers_are_no_crash(api: Api) -> None:
     """Whether they are refused or nothing follows them."""
     for position in (2**31, 2**53, 2**63 - 1, 2**63, 2**64, 10**38, 10**40, "9" * 5_000):
-        assert api.send("GET", f"/events?after={position}").status in {200, 400}
+        for name in ("after", "before"):
+            assert api.send("GET", f"/events?{name}={position}").status in {200, 400}
 
 
 def test_a_last_event_id_that_is_no_number_is_refused(api: Api) -> None:

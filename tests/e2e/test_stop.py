@@ -15,14 +15,6 @@ from tests.conformance.local_server import LocalServer
 pytestmark = pytest.mark.slow
 
 
-def _refusal(server: LocalServer) -> str:
-    """Return the one line in which a server that cannot start says why."""
-    assert server.wait() not in {0, -signal.SIGKILL}
-    [line] = server.errors.splitlines()
-    assert line.startswith("task-scheduler: ")
-    return line
-
-
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_ends_streams_and_the_process_and_keeps_the_tasks(tmp_path: Path, how: signal.Signals) -> None:
     data = tmp_path / "tasks.db"
@@ -61,7 +53,7 @@ def test_without_a_secret_everything_is_open(tmp_path: Path) -> None:
 def test_a_busy_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert str(port) in _refusal(LocalServer(tmp_path / "tasks.db", port=port))
+        assert str(port) in LocalServer(tmp_path / "tasks.db", port=port).refusal()
 
 
 @pytest.mark.parametrize("place", ["folder", "diary/tasks.db", "diary", "other.db"])
@@ -74,7 +66,7 @@ def test_data_that_cannot_be_used_is_named_and_left_alone(tmp_path: Path, place:
         other.execute("CREATE TABLE task (title TEXT)")
     data = tmp_path / place
     server = LocalServer(data, folder=tmp_path)
-    assert str(data) in _refusal(server)
+    assert str(data) in server.refusal()
     assert (tmp_path / "diary").read_text() == diary
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:
         assert other.execute("SELECT sql FROM sqlite_master").fetchall() == [("CREATE TABLE task (title TEXT)",)]
@@ -85,14 +77,14 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "tasks.db"
     (tmp_path / "second").mkdir()
     with LocalServer(data) as server:
-        assert str(data) in _refusal(LocalServer(data, folder=tmp_path / "second"))
+        assert str(data) in LocalServer(data, folder=tmp_path / "second").refusal()
         api = Api(Deployment(server.url, None, "local"))
         assert api.schedule({"in": 0, "message": "still here"}).id
         api.http.close()
 
 
 def test_an_address_that_others_can_reach_wants_a_secret(tmp_path: Path) -> None:
-    line = _refusal(LocalServer(tmp_path / "tasks.db", options=("--host", "0.0.0.0")))  # noqa: S104 - refused
+    line = LocalServer(tmp_path / "tasks.db", options=("--host", "0.0.0.0")).refusal()  # noqa: S104 - refused
     assert "secret" in line
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from stacks.settings import Settings
 from tests.infrastructure.synthesis import Synthesis, synthesise
+from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,7 @@ def other_stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
         task_retention_days=60,
         event_retention_days=14,
         arming_window_days=0.5,
+        subscribers=(HTTPS, EMAIL, QUEUE, FUNCTION),
         stream_listeners=10,
         stream_reserved_concurrency=20,
         requests_per_second=50,

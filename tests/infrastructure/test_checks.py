@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aws_cdk as cdk
 import cdk_nag
@@ -13,6 +13,7 @@ from cfnlint.config import ManualArgs  # type: ignore[import-untyped]  # the sam
 
 from stacks.settings import Settings
 from tests.infrastructure.synthesis import Synthesis, synthesise
+from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
 
 
 def violations(folder: Path) -> list[Any]:
@@ -21,7 +22,10 @@ def violations(folder: Path) -> list[Any]:
     return [violation for plugin in report["pluginReports"] for violation in plugin["violations"]]
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(production=True, secret=False)], ids=["default", "other"])
+OTHER: Final = Settings(production=True, secret=False, subscribers=(HTTPS, EMAIL, QUEUE, FUNCTION))
+
+
+@pytest.mark.parametrize("settings", [Settings(), OTHER], ids=["default", "other"])
 def test_cdk_nag_finds_nothing_that_is_not_acknowledged(tmp_path: Path, settings: Settings) -> None:
     synthesise(tmp_path, settings, cdk_nag.AwsSolutionsChecks)
     assert violations(tmp_path) == []

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,7 +22,6 @@ from emulator.process import HOST
 from emulator.tools import ROOT
 
 PAST: Final = "2020-08-21T04:29:00.951Z"
-WINDOW_S: Final = 2
 
 
 @pytest.fixture
@@ -35,13 +34,7 @@ def busy_port() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def small() -> Iterator[Deployment]:
     """An open deployment with low limits."""
-    settings = {
-        "secret": "off",
-        "requests_per_second": "1",
-        "request_burst": "5",
-        "arming_window_days": str(WINDOW_S / 86_400),
-    }
-    with deployed(settings=settings) as deployment:
+    with deployed(settings={"secret": "off", "requests_per_second": "1", "request_burst": "5"}) as deployment:
         assert deployment.secret == ""
         yield deployment
 
@@ -133,27 +126,6 @@ def test_who_asks_too_often_is_told_so(small: Deployment) -> None:
     refusal = next(answer for answer in answers if answer.status_code == httpx.codes.TOO_MANY_REQUESTS)
     assert refusal.headers["retry-after"] == "1"
     assert refusal.json() == {"errors": ["Too many requests. Please wait a second and try again."]}
-
-
-@pytest.mark.emulator
-def test_a_task_beyond_the_arming_window_is_started_by_the_sweeper(small: Deployment) -> None:
-    """Called here as its rule calls it every minute."""
-    functions = small.client("lambda").list_functions()["Functions"]
-    [sweeper] = [one["FunctionName"] for one in functions if "-SweeperFunction" in one["FunctionName"]]
-    with httpx.Client(base_url=small.url) as client:
-
-        def call(method: str, path: str, body: object = None) -> dict[str, Any]:
-            while (answer := client.request(method, path, json=body)).status_code == httpx.codes.TOO_MANY_REQUESTS:
-                time.sleep(1)
-            return dict(answer.raise_for_status().json())
-
-        def is_emitted() -> bool:
-            answer = small.client("lambda").invoke(FunctionName=sweeper, Payload=b"{}")
-            assert "FunctionError" not in answer, answer["Payload"].read()
-            return bool(call("GET", f"tasks/{task['id']}")["status"] == "emitted")
-
-        task = call("POST", "schedule", {"in": WINDOW_S + 1, "message": "hello"})
-        eventually(is_emitted, seconds=30)
 
 
 @pytest.mark.emulator

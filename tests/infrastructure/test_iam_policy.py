@@ -172,8 +172,13 @@ def test_every_exception_from_the_registry_is_still_one(stack: Synthesis) -> Non
 
 def test_no_action_is_a_wildcard_or_is_there_twice() -> None:
     assert not [action for action in actions() if "*" in action]
-    own = [action for action in actions() if action != "iam:PassRole"]  # once for each kind of role
-    assert sorted(own) == sorted(set(own))
+    once = [
+        action
+        for statement in STATEMENTS
+        if statement["Sid"] not in {"PassOwnRoles", "Subscribers"}  # what is allowed for our own, but for others' too
+        for action in listed(statement["Action"])
+    ]
+    assert sorted(once) == sorted(set(once))
 
 
 def test_an_action_is_limited_to_resources_where_its_service_can_do_that() -> None:
@@ -194,7 +199,14 @@ def test_a_resource_is_ours_or_of_the_cdk_bootstrap() -> None:
         for resource in listed(statement["Resource"]):
             ours = any(name in resource for name in ("TaskScheduler", "cdk-"))
             nameless = resource.startswith("arn:aws:apigateway:") or ":event-source-mapping:" in resource
-            assert ours or nameless or statement["Sid"] in {"NoNarrowerResource", "CreateEventSource"}, resource
+            anyones = statement["Sid"] in {"NoNarrowerResource", "CreateEventSource", "Subscribers"}
+            assert ours or nameless or anyones, resource
+
+
+def test_a_function_of_others_can_only_be_opened_to_topics_and_closed_again() -> None:
+    [statement] = [statement for statement in STATEMENTS if statement["Sid"] == "Subscribers"]
+    assert listed(statement["Action"]) == ["lambda:AddPermission", "lambda:RemovePermission"]
+    assert statement["Condition"] == {"StringEquals": {"lambda:Principal": "sns.amazonaws.com"}}
 
 
 def test_roles_can_be_given_only_to_the_services_that_take_them_on() -> None:

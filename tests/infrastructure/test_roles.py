@@ -25,6 +25,8 @@ CALLS: Final = {
         ("dynamodb:GetItem", TASKS),
         ("dynamodb:PutItem", TASKS),
         ("dynamodb:UpdateItem", TASKS),
+        ("dynamodb:BatchGetItem", TASKS),
+        ("dynamodb:Query", BY_DUE),
         ("states:StartExecution", MACHINE),
         ("states:StopExecution", EXECUTIONS),
         ("states:GetExecutionHistory", EXECUTIONS),
@@ -45,6 +47,7 @@ CALLS: Final = {
     },
     "Sweeper/FunctionRole": {
         *RECORDING,
+        ("dynamodb:BatchGetItem", TASKS),
         ("dynamodb:Query", BY_DUE),
         ("states:StartExecution", MACHINE),
         ("states:DescribeExecution", EXECUTIONS),

@@ -21,6 +21,7 @@ def test_text_from_the_command_line_becomes_what_is_meant() -> None:
             "scheduler:arming_window_days": "0.25",
             "scheduler:stream_reserved_concurrency": "10",
             "scheduler:stack": "TaskSchedulerStaging",
+            "scheduler:subscribers": "https://example.com/hook?a=1, someone@example.com",
         }
     )
     assert settings == Settings(
@@ -31,6 +32,7 @@ def test_text_from_the_command_line_becomes_what_is_meant() -> None:
         arming_window_days=0.25,
         stream_reserved_concurrency=10,
         stack="TaskSchedulerStaging",
+        subscribers=("https://example.com/hook?a=1", "someone@example.com"),
     )
 
 
@@ -39,8 +41,49 @@ def test_json_from_cdk_json_means_the_same() -> None:
         "scheduler:secret": False,
         "scheduler:log_retention_days": 365,
         "scheduler:arming_window_days": 1,
+        "scheduler:subscribers": ["https://example.com/a,b"],
     }
-    assert Settings.from_context(context) == Settings(secret=False, log_retention_days=365, arming_window_days=1)
+    assert Settings.from_context(context) == Settings(
+        secret=False, log_retention_days=365, arming_window_days=1, subscribers=("https://example.com/a,b",)
+    )
+
+
+@pytest.mark.parametrize("nobody", ["", " ", [], ()])
+def test_nobody_need_subscribe(nobody: object) -> None:
+    assert Settings.from_context({"scheduler:subscribers": nobody}) == Settings()
+
+
+def test_a_subscriber_that_is_given_twice_subscribes_once() -> None:
+    assert Settings.from_context({"scheduler:subscribers": "a@example.com,a@example.com"}).subscribers == (
+        "a@example.com",
+    )
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://example.com",
+        "https://",
+        "https:///path",
+        "https://example.com/a b",
+        "someone@localhost",
+        "@example.com",
+        "someone",
+        "mailto:someone@example.com",
+        "arn:aws:sqs:us-east-1:123456789012:orders.fifo",
+        "arn:aws:sqs:us-east-1:1234:orders",
+        "arn:aws:lambda:us-east-1:123456789012:orders",
+        "arn:aws:sns:us-east-1:123456789012:orders",
+        "arn:aws:lambda:us-east-1:123456789012:function:",
+    ],
+)
+def test_what_cannot_subscribe_is_refused_by_name(endpoint: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        Settings.from_context({"scheduler:subscribers": ["https://example.com", endpoint]})
+    assert str(refused.value) == (
+        "subscribers must be https URLs, email addresses, or ARNs of SQS queues (not FIFO) or Lambda functions, "
+        f"not {endpoint!r}."
+    )
 
 
 def test_the_context_of_cdk_itself_is_none_of_our_business() -> None:
@@ -71,6 +114,8 @@ def test_the_context_of_cdk_itself_is_none_of_our_business() -> None:
         ("arming_window_days", "a year", "to 360, not 'a year'."),
         ("stream_listeners", "-5", "stream_listeners must be a whole number from 1 to 1000, not '-5'."),
         ("request_burst", "5001", "request_burst must be a whole number from 1 to 5000, not '5001'."),
+        ("subscribers", 5, "subscribers must be a list, not 5."),
+        ("subscribers", "https://example.com,,", "Lambda functions, not ''."),
         ("stack", "task scheduler", "stack must be 1 to 40 letters, digits and hyphens, a letter first, not"),
         ("stack", "1st", "stack must be 1 to 40 letters"),
     ],

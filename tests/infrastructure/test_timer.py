@@ -39,7 +39,11 @@ def test_a_task_costs_two_transitions(stack: Synthesis) -> None:
 def test_the_states_read_the_fields_that_the_functions_write(stack: Synthesis) -> None:
     wait, publish = stack.definition()["States"].values()
     assert wait["TimestampPath"] == f"$.{names.WAIT_UNTIL}"
-    assert publish["Parameters"] == {"TopicArn": "<Delivery/Topic>", "Message.$": f"$.{names.EVENT}"}
+    assert publish["Parameters"] == {
+        "TopicArn": "<Delivery/Topic>",
+        "Message.$": f"$.{names.EVENT}",
+        "MessageAttributes.$": f"$.{names.ATTRIBUTES}",
+    }
 
 
 def test_a_publish_is_tried_again_whatever_went_wrong(stack: Synthesis) -> None:

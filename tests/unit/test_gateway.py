@@ -57,7 +57,7 @@ def test_a_task_is_accepted_by_post_and_by_get_with_a_body(call: Handler, engine
     for method in ("POST", "GET"):
         status, body = answer(call, proxied(method, "/schedule", TASK))
         assert status == 200
-        assert body["id"] in engine.tasks
+        assert body["id"] in engine.kept
 
 
 def test_a_task_is_shown_and_cancelled_by_its_path(call: Handler) -> None:
@@ -75,13 +75,13 @@ def test_bytes_that_are_no_text_are_refused_and_not_replaced(call: Handler) -> N
 @pytest.mark.parametrize("headers", [{}, {"x-pd-secret": "wrong"}, {"x-pd-secret": ""}, {"x-pd-secret": SECRET + "x"}])
 def test_nothing_is_done_without_the_secret(call: Handler, engine: MemoryEngine, headers: dict[str, str]) -> None:
     assert answer(call, proxied("POST", "/schedule", TASK, headers))[0] == 401
-    assert not engine.tasks
+    assert not engine.kept
 
 
 def test_the_secret_may_come_in_the_body_and_is_not_kept(call: Handler, engine: MemoryEngine) -> None:
     body = json.dumps({"in": 30, "message": "x", "secret": SECRET}).encode()
     assert answer(call, proxied("POST", "/schedule", body, {}))[0] == 200
-    (task,) = engine.tasks.values()
+    (task,) = engine.kept.values()
     assert SECRET not in task.event
     wrong = json.dumps({"in": 30, "message": "x", "secret": [SECRET]}).encode()
     assert answer(call, proxied("POST", "/schedule", wrong, {}))[0] == 401

@@ -1,0 +1,25 @@
+"""The time that the local engine goes by: the system's, or one that tests set forward."""
+
+import time
+
+
+def system_ms() -> int:
+    """Return the system's time, in milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class TestClock:
+    """Runs as the system's clock does, ahead of it by as much as it was advanced."""
+
+    __test__ = False  # the name is not that of a test
+
+    def __init__(self) -> None:
+        self._ahead_ms = 0
+
+    def __call__(self) -> int:
+        """Return the time that it is by this clock."""
+        return system_ms() + self._ahead_ms
+
+    def advance(self, ms: int) -> None:
+        """Set the clock forward."""
+        self._ahead_ms += ms

@@ -1,0 +1,223 @@
+"""GET /tasks: which tasks a list has, in which order, and in pages."""
+
+import base64
+import json
+import random
+import uuid
+from typing import Final
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.conformance.api import PAST, Accepted, Api, together
+from tests.conformance.clock import DAY_MS, iso, milliseconds, now_ms
+from tests.conformance.contract import JsonObject
+from tests.conformance.event_log import EventLog
+from tests.conformance.task_list import page, pages, tag_query, unique_tag, wait_until_listed, walk
+
+_HOUR_MS: Final = 3_600_000
+_FAR_MS: Final = 500 * DAY_MS  # beyond the arming window, where a task has no timer to stop: cheap in the emulator
+
+
+def _schedule(api: Api, dues: list[int], tags: dict[str, str]) -> list[Accepted]:
+    return together(lambda due: api.schedule({"timestamp": iso(due), "message": "hello", "tags": tags}), dues)
+
+
+def _ids(tasks: list[JsonObject]) -> list[str]:
+    return [task["id"] for task in tasks]
+
+
+def _in_order(tasks: list[Accepted]) -> list[str]:
+    return [task.id for task in sorted(tasks, key=lambda task: (task.due_ms, task.id))]
+
+
+def test_a_list_shows_tasks_as_they_are_soonest_first(api: Api) -> None:
+    """Near ones, and those that lie far ahead; equal times by their ids."""
+    tags = unique_tag()
+    now = now_ms()
+    dues = [now + ahead * DAY_MS for ahead in (1, 3_000, 2, 400, 30, 800, 30, 30)]
+    tasks = _schedule(api, dues, tags)
+    listed = wait_until_listed(api, {"tag": tag_query(tags)}, len(tasks))
+    assert _ids(listed) == _in_order(tasks)
+    assert listed == [api.task(task["id"]) for task in listed]
+
+
+def test_pages_follow_each_other_whatever_their_size(api: Api) -> None:
+    tags = unique_tag()
+    base = now_ms() + _FAR_MS
+    tasks = _schedule(api, [base + step // 3 for step in range(23)], tags)
+    asked = {"tag": tag_query(tags)}
+    wait_until_listed(api, asked, len(tasks))
+    for limit in (1, 7, 23, 1_000):
+        assert _ids(walk(api, {**asked, "limit": limit})) == _in_order(tasks), limit
+
+
+def test_a_list_has_50_tasks_unless_a_limit_is_given(api: Api) -> None:
+    tags = unique_tag()
+    body = {"in": "500d", "message": "hello", "tags": tags}
+    tasks = [result["id"] for result in api.schedule_batch([body] * 52)]
+    asked = {"tag": tag_query(tags)}
+    assert set(_ids(wait_until_listed(api, asked, len(tasks)))) == set(tasks)
+    first = page(api, asked)
+    assert len(first["tasks"]) == 50
+    second = page(api, {**asked, "cursor": first["cursor"]})
+    assert len(second["tasks"]) == 2
+    assert second["cursor"] is None
+
+
+@pytest.mark.parametrize("limit", [3, 10])
+def test_tasks_that_stay_are_listed_once_while_others_come_and_go(api: Api, limit: int) -> None:
+    """Between pages some are cancelled, some move and some come, before and behind the place that was reached."""
+    choose = random.Random(limit)  # noqa: S311 - a choice of tasks, nothing secret
+    tags = unique_tag()
+    base = now_ms() + _FAR_MS
+    tasks = _schedule(api, [base + choose.randrange(50) * 1_000 for _ in range(30)], tags)
+    asked = {"tag": tag_query(tags), "status": "scheduled"}
+    wait_until_listed(api, asked, len(tasks))
+    touched: set[str] = set()
+    seen: list[JsonObject] = []
+    for tasks_of_page in pages(api, {**asked, "limit": limit}):
+        seen += tasks_of_page
+        gone, moved = choose.sample(tasks, 2)
+        api.cancel(gone.id)
+        api.send("PATCH", f"/tasks/{moved.id}", body={"timestamp": iso(base + choose.randrange(50) * 1_000)})
+        touched |= {gone.id, moved.id}
+        _schedule(api, [base + choose.randrange(50) * 1_000], tags)
+    stayed = [task for task in tasks if task.id not in touched]
+    assert [task_id for task_id in _ids(seen) if task_id in {task.id for task in stayed}] == _in_order(stayed)
+    dues = [milliseconds(task["timestamp"]) for task in seen]
+    assert dues == sorted(dues)
+
+
+def test_a_list_without_a_tag_is_as_stable(api: Api) -> None:
+    """In a window of time that no other test uses: what stays in it is listed once, and nothing from outside."""
+    # Far enough that no timer waits for them on AWS, and somewhere else at every run.
+    first = now_ms() + 2_000 * DAY_MS + random.randrange(1_000 * DAY_MS)  # noqa: S311 - a place, nothing secret
+    last = first + _HOUR_MS
+    inside = [first, first + 1, *range(first + 60_000, last, 400_000), last - 1]
+    tasks = _schedule(api, inside, {})
+    outside = _schedule(api, [first - 1, last, last + 1], {})
+    asked = {"from": iso(first), "to": iso(last), "limit": 4}
+    assert _ids(wait_until_listed(api, asked, len(tasks))) == _in_order(tasks)
+    seen: list[str] = []
+    for number, tasks_of_page in enumerate(pages(api, asked)):
+        seen += _ids(tasks_of_page)
+        api.change(outside[0].id, {"timestamp": iso(first - 2 - number)})
+        api.cancel(tasks[number * 4].id)  # a cancelled task stays in a list that does not ask for a status
+    assert seen == _in_order(tasks)
+    scheduled = wait_until_listed(api, {**asked, "status": "scheduled"}, len(tasks) - 3)
+    assert {task["status"] for task in scheduled} == {"scheduled"}
+
+
+def test_a_list_of_a_status_has_only_that_status(api: Api, log: EventLog) -> None:
+    tags = unique_tag()
+    waiting, cancelled = _schedule(api, [now_ms() + DAY_MS, now_ms() + DAY_MS], tags)
+    emitted = api.schedule({"timestamp": PAST, "message": "hello", "tags": tags})
+    api.cancel(cancelled.id)
+    log.wait_for([emitted])
+    asked = {"tag": tag_query(tags)}
+    expected = {"scheduled": [waiting.id], "cancelled": [cancelled.id], "emitted": [emitted.id], "failed": []}
+    for status, ids in expected.items():
+        listed = wait_until_listed(api, {**asked, "status": status}, len(ids))
+        assert _ids(listed) == ids
+        assert {task["status"] for task in listed} <= {status}
+    assert set(_ids(wait_until_listed(api, asked, 3))) == {waiting.id, cancelled.id, emitted.id}
+
+
+def test_from_is_within_the_window_and_to_is_not(api: Api) -> None:
+    tags = unique_tag()
+    base = now_ms() + DAY_MS
+    tasks = _schedule(api, [base, base + 1, base + 2], tags)
+    asked = {"tag": tag_query(tags)}
+    wait_until_listed(api, asked, 3)
+    for window, expected in {
+        (base, base + 3): tasks,
+        (base + 1, base + 3): tasks[1:],
+        (base, base + 2): tasks[:2],
+        (base + 1, base + 2): tasks[1:2],
+        (base + 1, base + 1): [],
+        (base + 2, base): [],
+    }.items():
+        listed = walk(api, {**asked, "from": iso(window[0]), "to": iso(window[1]), "limit": 2})
+        assert _ids(listed) == [task.id for task in expected], window
+    assert _ids(walk(api, {**asked, "from": iso(base + 1)})) == _in_order(tasks[1:])
+    assert _ids(walk(api, {**asked, "to": iso(base + 1)})) == _in_order(tasks[:1])
+
+
+def test_the_ends_of_a_window_are_timestamps_of_any_form(api: Api) -> None:
+    """Also with the plus of an offset not escaped, which then arrives as a space."""
+    tags = unique_tag()
+    task = api.schedule({"timestamp": "2031-05-05T05:05:05Z", "message": "hello", "tags": tags})
+    wait_until_listed(api, {"tag": tag_query(tags)}, 1)
+    for window, expected in {
+        "from=2031-05-05T05:05:05Z": 1,
+        "from=2031-05-05T07:05:05%2B02:00": 1,
+        "from=2031-05-05T07:05:05+02:00": 1,
+        "from=2031-05-05T07:05:06+02:00": 0,
+        "from=2031-05-05": 1,
+        "to=2031-05-05": 0,
+        "to=2031-05-06": 1,
+        "from=20310505&to=2031-W20": 1,
+        "from=0001-01-01&to=9999-12-31": 1,
+    }.items():
+        answer = api.send("GET", f"/tasks?tag={tag_query(tags)}&{window}")
+        assert _ids(answer.body["tasks"]) == [task.id] * expected, window
+
+
+def test_large_tasks_come_in_pages_that_an_answer_can_carry(api: Api) -> None:
+    tags = unique_tag()
+    body = {"in": "1h", "message": "x" * 190_000, "tags": tags}
+    tasks = together(lambda _: api.schedule(body), range(12))
+    asked = {"tag": tag_query(tags)}
+    wait_until_listed(api, asked, len(tasks))
+    found = list(pages(api, {**asked, "limit": 1_000}))
+    assert len(found) > 1
+    assert [task["id"] for tasks_of_page in found for task in tasks_of_page] == _in_order(tasks)
+
+
+def test_each_wrong_parameter_is_named(api: Api) -> None:
+    wrong = {
+        "status": ["", "done", "SCHEDULED", "scheduled,emitted", "parked", "\0"],
+        "from": ["", "soon", "2026-13-01", "5", "now"],
+        "to": ["", "later", "2026-02-30T00:00:00Z", "-1"],
+        "tag": ["", "user", ":", "user:", ":42"],
+        "limit": ["", "x", "0", "-1", "1001", "1.5", "1_0", "9" * 5_000],
+        "cursor": ["", "x", "0", "nonsense", "é", "bnVsbA==", "W10=", "[]", "A" * 5_000],
+    }
+    for name, values in wrong.items():
+        for value in values:
+            answer = api.send("GET", f"/tasks?{urlencode({name: value})}")
+            assert answer.status == 400, f"{name}={value[:50]}: {answer}"
+            assert len(answer.errors) == 1
+            assert answer.errors[0].split()[0] == name, answer
+    answer = api.send("GET", f"/tasks?{urlencode({name: values[1] for name, values in wrong.items()})}")
+    assert {error.split()[0] for error in answer.errors} == set(wrong)
+
+
+def test_cursors_that_nobody_gave_out_are_no_crash(api: Api) -> None:
+    """They are refused or lead somewhere, and never to a fault of the server."""
+    task_id = str(uuid.uuid4())
+    for place in ([10**30, task_id], [-(10**30), task_id], [2**63, task_id], [-(2**63) - 1, task_id], [True, task_id]):
+        text = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+        assert api.send("GET", f"/tasks?cursor={text}").status in {200, 400}, place
+    no_places: list[object] = [
+        [],
+        {},
+        [1],
+        [1, 2],
+        ["1", task_id],
+        [1.5, task_id],
+        [None, None],
+        [1, "x"],
+        [1, task_id, 3],
+    ]
+    for strange in no_places:
+        text = base64.urlsafe_b64encode(json.dumps(strange).encode()).decode()
+        answer = api.send("GET", f"/tasks?cursor={text}")
+        assert answer.status == 400, strange
+        assert answer.errors[0].startswith("cursor")
+
+
+def test_parameters_that_a_list_does_not_know_are_no_crash(api: Api) -> None:
+    for query in ("?", "?x=1", "?&&", "?limit=1&x", "?tag=a:b%00c", "?tag=%F0%9F%98%80:%FF", f"?tag=n:{'x' * 3_000}"):
+        assert api.send("GET", f"/tasks{query}").status in {200, 400}, query

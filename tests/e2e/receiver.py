@@ -1,0 +1,70 @@
+"""A receiver of webhooks on loopback, which takes nothing that is not signed for it."""
+
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import TracebackType
+from typing import Any, Final, Self
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+WEBHOOK_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of receivers that live for a second
+
+
+class Receiver:
+    """Listens on a free port; answers 500 while `fails` says so, and else keeps the event."""
+
+    def __init__(self, *, fails: Callable[[int], bool] = lambda _: False) -> None:
+        self.fails = fails
+        """Is told how many requests came before."""
+        self.attempts: list[str] = []
+        """The webhook-id of every request, in the order in which they came."""
+        self.events: list[dict[str, Any]] = []
+        """What was accepted, once for every webhook-id."""
+        self._accepted: set[str] = set()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def ids(self) -> list[str]:
+        """The tasks whose events were accepted, in order."""
+        return [event["id"] for event in self.events]
+
+    def _take(self, body: bytes, headers: dict[str, str]) -> int:
+        try:
+            event: dict[str, Any] = Webhook(WEBHOOK_SECRET).verify(body, headers)
+        except WebhookVerificationError:
+            return 401
+        self.attempts.append(headers["webhook-id"])
+        if self.fails(len(self.attempts) - 1):
+            return 500
+        if headers["webhook-id"] not in self._accepted:
+            self._accepted.add(headers["webhook-id"])
+            self.events.append(event)
+        return 204
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        take = self._take
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(take(body, {name.lower(): value for name, value in self.headers.items()}))
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Write nothing."""
+
+        return Handler

@@ -1,0 +1,233 @@
+"""The file: a list is what a look at every task would give, and a file of an older format loses nothing."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from task_scheduler.engine import MAX_PAGE_BYTES, Place, TaskNotFoundError, TaskQuery
+from task_scheduler.local import store
+from task_scheduler.local.engine import LocalEngine
+from task_scheduler.local.metrics import Metrics
+from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.task import Status, Task, encode
+
+NOW_MS = 1_795_300_000_000
+DAY_MS = 86_400_000
+
+# Few of each, so that equal times, shared tags and empty windows are common.
+DUES = st.integers(-3, 3)
+TAGS = st.dictionaries(st.sampled_from("ab"), st.sampled_from(["1", "2", "1:2"]), max_size=2)
+TASKS = st.lists(st.tuples(DUES, st.sampled_from(Status), TAGS), max_size=25)
+QUERIES = st.builds(
+    TaskQuery,
+    status=st.none() | st.sampled_from(Status),
+    from_ms=st.none() | DUES,
+    to_ms=st.none() | DUES,
+    tag=st.none() | st.tuples(st.sampled_from("abc"), st.sampled_from(["1", "2", "1:2"])),
+    after=st.none() | st.builds(Place, DUES, st.integers(0, 25).map("{:02}".format)),
+)
+
+
+def _task(number: int, due_ms: int, status: Status = Status.SCHEDULED, tags: object = None, *, size: int = 0) -> Task:
+    task_id = f"{number * 7 % 26:02}"  # so that the order of ids is not that in which they come
+    fields = {"id": task_id, "timestamp": "", "message": "x" * size} | ({} if tags is None else {"tags": tags})
+    ended_ms = None if status is Status.SCHEDULED else NOW_MS + number
+    return Task(task_id, due_ms, encode(fields), created_ms=NOW_MS, status=status, ended_ms=ended_ms)
+
+
+def _expected(tasks: Sequence[Task], query: TaskQuery) -> list[Task]:
+    """Look at every task, as a list means it."""
+    return [
+        task
+        for task in sorted(tasks, key=lambda task: (task.due_ms, task.id))
+        if query.status in {None, task.status}
+        and (query.from_ms is None or task.due_ms >= query.from_ms)
+        and (query.to_ms is None or task.due_ms < query.to_ms)
+        and (query.tag is None or query.tag in task.tags.items())
+        and (query.after is None or (task.due_ms, task.id) > (query.after.due_ms, query.after.task_id))
+    ]
+
+
+def _walk(kept: Store, query: TaskQuery, limit: int) -> Iterator[list[Task]]:
+    """Yield the tasks of every page."""
+    while True:
+        page = kept.tasks(query, limit=limit)
+        assert len(page.tasks) <= limit
+        yield page.tasks
+        if page.next is None:
+            return
+        assert page.tasks, "a page that has a next one is not empty"
+        reached = Place(page.tasks[-1].due_ms, page.tasks[-1].id)
+        assert page.next == reached
+        assert reached != query.after, "a list that stands still"
+        query = replace(query, after=reached)
+
+
+def _memory() -> Store:
+    return Store.open(Path(":memory:"))
+
+
+@given(TASKS, st.lists(st.tuples(st.integers(0, 24), DUES)), QUERIES, st.integers(1, 6))
+def test_all_pages_of_a_list_are_what_a_look_at_every_task_gives(
+    drawn: list[tuple[int, Status, dict[str, str]]], moves: list[tuple[int, int]], query: TaskQuery, limit: int
+) -> None:
+    """Also after tasks were rescheduled."""
+    with closing(_memory()) as kept:
+        tasks = {}
+        for number, (due_ms, status, tags) in enumerate(drawn):
+            task = _task(number, due_ms, status, tags)
+            tasks[task.id] = task
+            assert kept.insert(task)
+        for number, due_ms in moves:
+            old = tasks.get(f"{number:02}")
+            if old is not None and old.status is Status.SCHEDULED:
+                new = replace(old, due_ms=due_ms, revision=old.revision + 1)
+                tasks[old.id] = kept.replace(old.id, lambda _, new=new: new)  # type: ignore[misc]  # mypy sees no type in a default
+        pages = list(_walk(kept, query, limit))
+        assert [task for page in pages for task in page] == _expected(list(tasks.values()), query)
+        assert all(len(page) == limit for page in pages[:-1])
+
+
+@given(TASKS, QUERIES, st.integers(0, 40), st.integers(-3, 3))
+def test_lists_agree_with_what_cancels_emissions_and_expiry_leave(
+    drawn: list[tuple[int, Status, dict[str, str]]], query: TaskQuery, expired_ms: int, now_ms: int
+) -> None:
+    with closing(_memory()) as kept:
+        tasks = [_task(number, due_ms, status, tags) for number, (due_ms, status, tags) in enumerate(drawn)]
+        for task in tasks:
+            kept.insert(task)
+        open_tasks = [task for task in tasks if task.status is Status.SCHEDULED]
+        for task in open_tasks[::3]:
+            assert kept.cancel(task.id, now_ms=NOW_MS + 30)
+        kept.emit_due(now_ms=now_ms, limit=1_000)
+        kept.expire(tasks_before_ms=NOW_MS + expired_ms, events_before_ms=NOW_MS, limit=1_000)
+        left = []
+        for task in tasks:
+            try:
+                left.append(kept.get(task.id))
+            except TaskNotFoundError:
+                continue
+        for task in left:
+            assert task.ended_ms is None or task.ended_ms >= NOW_MS + expired_ms or task.ended_ms == now_ms
+        listed = [task for page in _walk(kept, query, 4) for task in page]
+        assert listed == _expected(left, query)
+
+
+def test_a_page_of_large_tasks_is_short_and_the_next_one_goes_on() -> None:
+    with closing(_memory()) as kept:
+        tasks = [_task(number, number // 3, tags={"a": "1"}, size=190_000) for number in range(20)]
+        for task in tasks:
+            kept.insert(task)
+        for query in (TaskQuery(), TaskQuery(status=Status.SCHEDULED), TaskQuery(tag=("a", "1"))):
+            pages = list(_walk(kept, query, 1_000))
+            assert len(pages) > 2
+            assert all(sum(len(task.event) for task in page) <= MAX_PAGE_BYTES + 200_000 for page in pages)
+            assert [task for page in pages for task in page] == _expected(tasks, query)
+
+
+def test_what_has_expired_leaves_nothing_behind() -> None:
+    """No row of a tag, and no event; the numbers of the log go on."""
+    with closing(_memory()) as kept:
+        for number in range(10):
+            kept.insert(_task(number, 0, tags={"a": "1", "b": "2"}))
+        kept.emit_due(now_ms=NOW_MS, limit=1_000)
+        while kept.expire(tasks_before_ms=NOW_MS + 1, events_before_ms=NOW_MS + 1, limit=3):
+            pass
+        for table in ("task", "tag", "event"):
+            assert kept._connection.execute(f"SELECT * FROM {table}").fetchall() == []  # noqa: S608, SLF001 - a name from above; what is left in the file cannot be seen otherwise
+        assert kept.position() == 10
+        kept.insert(_task(11, 0))
+        kept.emit_due(now_ms=NOW_MS, limit=1_000)
+        assert [event.sequence for event in kept.events(after=0, limit=10)] == [11]
+
+
+# Files of the first format, as the first release left them.
+
+WAITING = _task(1, NOW_MS + 1_000, tags={"user": "42"})
+OVERDUE = _task(2, NOW_MS - 1_000)
+EMITTED = replace(_task(3, NOW_MS - 5_000), status=Status.EMITTED, ended_ms=NOW_MS - 5_000)
+CANCELLED = replace(_task(4, NOW_MS + 5_000), status=Status.CANCELLED, ended_ms=NOW_MS - 1)
+OF_THE_FIRST_FORMAT = (WAITING, OVERDUE, EMITTED, CANCELLED)
+
+
+def _first_format(path: Path, tasks: Sequence[Task] = OF_THE_FIRST_FORMAT) -> Path:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(store._MIGRATIONS[0])  # noqa: SLF001 - the first format is nowhere else
+        connection.execute(f"PRAGMA application_id = {store._APPLICATION_ID}")  # noqa: SLF001 - the same
+        connection.execute("PRAGMA user_version = 1")
+        for task in tasks:
+            connection.execute(
+                "INSERT INTO task (id, status, due_ms, revision, created_ms, ended_ms, event)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (task.id, task.status, task.due_ms, task.revision, task.created_ms, task.ended_ms, task.event),
+            )
+            if task.status is Status.EMITTED:
+                connection.execute("INSERT INTO event (task_id, emitted_ms) VALUES (?, ?)", (task.id, task.ended_ms))
+    return path
+
+
+def test_a_file_of_the_first_format_opens_and_keeps_everything(tmp_path: Path) -> None:
+    path = _first_format(tmp_path / "tasks.db")
+    for _ in range(2):
+        with closing(Store.open(path)) as kept:
+            assert [kept.get(task.id) for task in OF_THE_FIRST_FORMAT] == list(OF_THE_FIRST_FORMAT)
+            assert [task for page in _walk(kept, TaskQuery(), 3) for task in page] == _expected(
+                OF_THE_FIRST_FORMAT, TaskQuery()
+            )
+            assert [event.task_id for event in kept.events(after=0, limit=10)] == [EMITTED.id]
+            assert kept.position() == 1
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(store._MIGRATIONS),)  # noqa: SLF001 - the newest format
+
+
+def test_a_file_of_the_first_format_fires_what_is_in_it(tmp_path: Path) -> None:
+    path = _first_format(tmp_path / "tasks.db")
+
+    async def scenario() -> None:
+        now_ms = NOW_MS
+        async with LocalEngine(path, now_ms=lambda: now_ms, observer=Metrics()) as engine:
+            await engine.fire()
+            assert [event.task_id for event in await engine.events(after=0, limit=10)] == [EMITTED.id, OVERDUE.id]
+            now_ms += 1_000
+            await engine.fire()
+            assert [event.event for event in await engine.events(after=2, limit=10)] == [WAITING.event]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "tags", ["a text", None, 5, [1], {"a": 1}, {"a": {"b": "c"}}, {"no name": "x"}, {str(n): "x" for n in range(9)}]
+)
+def test_what_the_first_release_took_as_tags_is_emitted_changed_listed_and_expires(
+    tmp_path: Path, tags: object
+) -> None:
+    """It was any field then; now it is one that tells nothing of lists."""
+    fields = {"id": "01", "timestamp": "", "message": "hello", "tags": tags}
+    task = Task("01", NOW_MS + 1_000, encode(fields), created_ms=NOW_MS)
+    with closing(Store.open(_first_format(tmp_path / "tasks.db", [task]))) as kept:
+        kept.replace("01", lambda old: replace(old, due_ms=NOW_MS))
+        kept.emit_due(now_ms=NOW_MS, limit=10)
+        assert [event.event for event in kept.events(after=0, limit=10)] == [task.event]
+        assert kept.tasks(TaskQuery(), limit=10).tasks[0].tags == {}
+        assert kept.expire(tasks_before_ms=NOW_MS + 1, events_before_ms=NOW_MS + 1, limit=10) == 2
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = _first_format(tmp_path / "tasks.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE webhook (somebody TEXT)")  # which the migration meets halfway
+    with pytest.raises(DataFileError, match="cannot be used"):
+        Store.open(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM task").fetchone() == (len(OF_THE_FIRST_FORMAT),)
+        connection.execute("DROP TABLE webhook")
+    with closing(Store.open(path)) as kept:
+        assert kept.get(WAITING.id) == WAITING
