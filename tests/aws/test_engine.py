@@ -266,7 +266,7 @@ def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(
     assert len(world.logged()) == 1
 
 
-@pytest.mark.parametrize("call", ["update_item", "start_execution"])
+@pytest.mark.parametrize("call", ["query", "batch_get_item", "update_item", "start_execution"])
 def test_a_sweep_that_dies_is_repeated(world: World, call: str) -> None:
     task = world.new_task()
     run(world.engine.schedule(task))

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -125,6 +125,10 @@ class Faults:
     """What happens to the next calls: a table from the name of a call to what it meets, the soonest first."""
 
     planned: dict[str, list[str]] = field(default_factory=dict)
+    countdown: int = 0
+    """Calls of any name until one that goes wrong; 0: none does."""
+    kind: str = "fine"
+    """What that one meets."""
     delays: dict[str, float] = field(default_factory=dict)
     """Seconds that each call of a name takes."""
     calls: Counter[str] = field(default_factory=Counter)
@@ -132,8 +136,20 @@ class Faults:
     """Items that were read by calls of a name."""
 
     def plan(self, call: str, *kinds: str) -> None:
-        """Make the next calls of a name go wrong: throttled, lost (worked, then timed out), crash, or fine."""
+        """Make the next calls of a name throttled, lost (worked, then timed out), repeated, crash, or fine."""
         self.planned[call] = list(kinds)
+
+    def plan_nth(self, number: int, kind: str) -> None:
+        """Make the call of this number from now on go wrong, whatever its name, but for looks into the index."""
+        self.countdown, self.kind = number, kind
+
+    def next(self, call: str) -> str:
+        """Return what this call meets."""
+        kinds = self.planned.get(call)
+        if kinds:
+            return kinds.pop(0)
+        self.countdown -= call != "query"
+        return self.kind if self.countdown == 0 and call != "query" else "fine"
 
 
 class Faulty:
@@ -150,8 +166,7 @@ class Faulty:
         def meet(**parameters: Any) -> Any:  # noqa: ANN401 - as in boto3
             self._faults.calls[name] += 1
             self._clock.sleep(self._faults.delays.get(name, 0))
-            kinds = self._faults.planned.get(name)
-            match kinds.pop(0) if kinds else "fine":
+            match self._faults.next(name):
                 case "conflict":
                     raise refusal("TransactionConflictException", name)
                 case "throttled":
@@ -161,6 +176,8 @@ class Faulty:
                 case "lost":
                     call(**parameters)
                     raise ReadTimeoutError(endpoint_url="")
+                case "repeated":
+                    call(**parameters)
             answer = call(**parameters)
             pages = answer.get("Responses", {}).values() if isinstance(answer, dict) else ()
             self._faults.items[name] += len(answer.get("Items", ())) + sum(map(len, pages))
@@ -189,9 +206,10 @@ class World:
         )
         self._delivered = 0
 
-    def new_task(self, due_s: float = 60, number: int = 1) -> Task:
+    def new_task(self, due_s: float = 60, number: int = 1, tags: Mapping[str, str] | None = None) -> Task:
         """Make a task that is due so many seconds from now."""
-        body = {"timestamp": timestamp.format(self.clock.ms + int(due_s * 1000)), "message": number}
+        due = timestamp.format(self.clock.ms + int(due_s * 1000))
+        body = {"timestamp": due, "message": number, **({"tags": tags} if tags else {})}
         return new_task(body, task_id=f"00000000-0000-4000-8000-{number:012}", now_ms=self.clock.ms)
 
     def advance(self, seconds: float) -> None:
