@@ -16,7 +16,6 @@ from task_scheduler.engine import (
     MAX_PAGE_BYTES,
     EngineError,
     KeyConflictError,
-    Place,
     TaskNotFoundError,
     TaskPage,
     TaskQuery,
@@ -88,7 +87,7 @@ class AwsEngine:
         size = 0
         with unavailable("The table of tasks"):
             found = self._registry.find(query, limit=limit + 1)
-            places = {entry.task_id: Place(entry.due_ms, entry.task_id) for entry in found[:limit]}
+            places = {place.task_id: place for place in found[:limit]}
             last = None
             for record in self._registry.get_all(list(places)):
                 if size > MAX_PAGE_BYTES:
@@ -98,8 +97,7 @@ class AwsEngine:
                 if record.task.due_ms == last.due_ms and query.status in {None, record.task.status}:
                     page.append(record.task)
                     size += len(record.task.event)
-        more = Place(found[limit - 1].due_ms, found[limit - 1].task_id) if len(found) > limit else None
-        return TaskPage(page, more)
+        return TaskPage(page, found[limit - 1] if len(found) > limit else None)
 
     async def cancel(self, task_id: str) -> Task:
         """Stop the timer, then mark the task; a crash between the two leaves a task that the sweeper starts again."""

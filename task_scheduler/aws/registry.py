@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from task_scheduler import timestamp
 from task_scheduler.aws.clients import code
 from task_scheduler.aws.names import BUCKET, BY_DUE, DUE_ID, EXPIRES_AT, TASK_ID
-from task_scheduler.engine import TaskQuery
+from task_scheduler.engine import Place, TaskQuery
 from task_scheduler.task import Status, Task
 
 if TYPE_CHECKING:
@@ -56,14 +56,6 @@ class Record:
     state: State
     rearmed: int = 0
     """How often a timer of it died and another was started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the index tells of a task."""
-
-    task_id: str
-    due_ms: int
 
 
 class Registry:
@@ -161,23 +153,18 @@ class Registry:
         }
         return self._write({"Update": update}, self._tag_rows(new))
 
-    def due(self, state: State, *, until_ms: int, limit: int) -> list[Found]:
-        """Return up to `limit` tasks of each shard that are in `state` and due by a time, soonest first."""
-        buckets = [f"{state}#{shard}" for shard in range(SHARDS)]
-        return self._merge(buckets, _due_id(_EARLIEST_MS, ""), _due_id(until_ms + 1, ""), limit)
+    def due(self, state: State, *, until_ms: int, after: Place | None, limit: int) -> list[Place]:
+        """Return the `limit` soonest tasks after a place that are in `state` and due by a time."""
+        return self._merge([state], _first(None, after), _due_id(until_ms + 1, ""), limit)
 
-    def find(self, query: TaskQuery, *, limit: int) -> list[Found]:
+    def find(self, query: TaskQuery, *, limit: int) -> list[Place]:
         """Return the `limit` soonest tasks that the index knows to match a query, but for a status beside a tag."""
         if query.tag:
             prefixes = ["tag#{}:{}".format(*query.tag)]
         else:
             prefixes = [state for state in State if query.status in {None, _status(state)}]
-        buckets = [f"{prefix}#{shard}" for prefix in prefixes for shard in range(SHARDS)]
-        first = _due_id(_EARLIEST_MS if query.from_ms is None else max(query.from_ms, _EARLIEST_MS), "")
-        if query.after:
-            first = max(first, _due_id(query.after.due_ms, query.after.task_id) + "\0")
         last = _due_id(_LATEST_MS if query.to_ms is None else max(query.to_ms, _EARLIEST_MS), "")
-        return self._merge(buckets, first, last, limit)[:limit] if first < last else []
+        return self._merge(prefixes, _first(query.from_ms, query.after), last, limit)
 
     def get_all(self, task_ids: Sequence[str]) -> Iterator[Record]:
         """Yield the tasks of these ids as they are now, in this order, without those that are not there."""
@@ -192,10 +179,12 @@ class Registry:
                 keys = [*left["Keys"]] if left else []
             yield from (found[task_id] for task_id in batch if task_id in found)
 
-    def _merge(self, buckets: Sequence[str], first: str, last: str, limit: int) -> list[Found]:
-        """Read at most a page of each bucket, from `first` to before `last`, and sort what was found by due time."""
+    def _merge(self, prefixes: Sequence[str], first: str, last: str, limit: int) -> list[Place]:
+        """Read at most a page of each shard, from `first` to before `last`, and return the soonest of all."""
+        if first >= last:
+            return []
         found: set[str] = set()
-        for bucket in buckets:
+        for bucket in (f"{prefix}#{shard}" for prefix in prefixes for shard in range(SHARDS)):
             answer = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
@@ -210,7 +199,7 @@ class Registry:
             )
             found |= {item[DUE_ID]["S"] for item in answer["Items"]}
         # A task that changes its bucket while they are read may be found in two.
-        return [_found(due_id) for due_id in sorted(found) if due_id < last]
+        return [_place(due_id) for due_id in sorted(found) if due_id < last][:limit]
 
     def _write(self, main: "TransactWriteItemTypeDef", rows: Sequence[Mapping[str, Any]]) -> bool:
         """Write a task, together with the rows of its tags if it has any; False where its condition does not hold.
@@ -299,9 +288,15 @@ def _due_id(due_ms: int, task_id: str) -> str:
     return f"{due_ms - _EARLIEST_MS:015}#{task_id}"
 
 
-def _found(due_id: str) -> Found:
+def _first(from_ms: int | None, after: Place | None) -> str:
+    """Return where to begin in the index: not before a time, and after a place."""
+    first = _due_id(_EARLIEST_MS if from_ms is None else max(from_ms, _EARLIEST_MS), "")
+    return max(first, _due_id(after.due_ms, after.task_id) + "\0") if after else first
+
+
+def _place(due_id: str) -> Place:
     due, _, task_id = due_id.partition("#")
-    return Found(task_id, int(due) + _EARLIEST_MS)
+    return Place(int(due) + _EARLIEST_MS, task_id)
 
 
 def _status(state: State) -> Status:

@@ -31,7 +31,7 @@ LEAST_TIMERS: Final = 5
 """How many timers must have died before a task has failed."""
 
 _DAY_MS: Final = 86_400_000
-_LIMIT: Final = 100  # tasks of one shard at a time
+_LIMIT: Final = 200  # tasks at a time
 _FIRST_PAUSE_MS: Final = 60_000
 _LONGEST_PAUSE_MS: Final = 3_600_000
 
@@ -92,13 +92,12 @@ class Sweeper:
 
     def _each(self, state: State, until_ms: int, end_ms: int, attend: Callable[[Record], None]) -> None:
         """Attend to every task in a state, soonest due first; one that has to wait is met again by the next sweep."""
-        met: set[str] = set()
+        place = None
         while self._now_ms() < end_ms:
-            found = [entry.task_id for entry in self._registry.due(state, until_ms=until_ms, limit=_LIMIT)]
-            new = [task_id for task_id in found if task_id not in met]
-            if not new:
-                return  # those that are left stay where they are: attended to, or not to be moved now
-            met.update(new)
+            found = self._registry.due(state, until_ms=until_ms, after=place, limit=_LIMIT)
+            if not found:
+                return
+            place = found[-1]  # also where nothing could be done: what waits must not hide what stands behind it
 
             def visit(record: Record) -> None:
                 try:
@@ -107,7 +106,7 @@ class Sweeper:
                 except (BotoCoreError, ClientError) as error:
                     _logger.warning("Task %s has to wait for the next sweep: %s", record.task.id, type(error).__name__)
 
-            records = self._registry.get_all(new)
+            records = self._registry.get_all([entry.task_id for entry in found])
             if self._threads == 1:
                 for record in records:
                     visit(record)

@@ -1,6 +1,7 @@
 """The AWS engine keeps its promises when calls fail, are lost or repeated, and when processes die between two calls."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from task_scheduler.aws import names
 from task_scheduler.aws.registry import State
 from task_scheduler.engine import KeyConflictError, TaskNotFoundError, TaskQuery, TooLateError, UnavailableError
 from task_scheduler.task import InvalidTaskError, Status, Task, changed_task, new_task
-from tests.aws.world import CrashError, World
+from tests.aws.world import MACHINE, CrashError, World
 
 
 def run(call: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the call returns
@@ -376,6 +378,24 @@ def test_the_same_key_means_the_same_task_and_another_request_is_a_conflict(worl
         run(world.engine.schedule(replace(first, fingerprint="b")))
     world.advance(120)
     assert ids(world) == [first.id]
+
+
+def test_what_is_overdue_and_has_to_wait_does_not_hide_what_stands_behind_it(world: World) -> None:
+    for number in range(500):
+        task = world.new_task(due_s=1, number=number)
+        world.registry.put(task, State.SCHEDULED)
+        world.machine.start_execution(
+            stateMachineArn=MACHINE,
+            name=f"{task.id}-1",
+            input=json.dumps({names.WAIT_UNTIL: "2027-01-01T00:00:00Z", names.EVENT: task.event}),
+        )
+    lost = world.new_task(due_s=2, number=500)
+    world.registry.put(lost, State.SCHEDULED)
+    world.clock.sleep(120)
+    sweep = world.sweep()
+    assert (sweep.overdue, sweep.rearmed) == (501, 1)
+    world.advance(1)
+    assert ids(world) == [lost.id]
 
 
 def test_a_thousand_parked_tasks_are_started_by_the_next_sweep(world: World) -> None:
