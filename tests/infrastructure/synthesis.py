@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aws_cdk as cdk
-from aws_cdk import IPolicyValidationPlugin, cx_api
+from aws_cdk import IPolicyValidationPlugin
 
 from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
@@ -95,20 +95,24 @@ def synthesise(folder: Path, settings: Settings, *plugins: Callable[[cdk.App], I
         cdk.Validations.of(app).add_plugins(plugin(app))
     TaskSchedulerStack(app, settings.stack, settings=settings)
     artifact = app.synth().get_stack_by_name(settings.stack)
-    return Synthesis(
-        folder,
-        artifact.template,
-        tuple(
-            str(message.entry.data)
-            for message in artifact.messages
-            if message.level is cx_api.SynthesisMessageLevel.WARNING
-        ),
-    )
+    return Synthesis(folder, artifact.template, _warnings(folder, settings.stack))
 
 
 def listed(value: str | list[str]) -> list[str]:
     """Return what a policy writes as one or as several, as several."""
     return [value] if isinstance(value, str) else value
+
+
+def _warnings(folder: Path, stack: str) -> tuple[str, ...]:
+    """Return the warnings as the CDK CLI finds them in the files.
+
+    Not by `artifact.messages`: aws-cdk-lib and aws-cdk.cloud-assembly-schema both bring the module of its types, and it
+    can read them only where the installer happened to write aws-cdk-lib's last.
+    """
+    manifest = json.loads((folder / "manifest.json").read_text())
+    metadata = json.loads((folder / manifest["artifacts"][stack]["additionalMetadataFile"]).read_text())
+    entries = (entry for found in metadata.values() for entry in found)
+    return tuple(entry["data"] for entry in entries if entry["type"] == "aws:cdk:warning")
 
 
 def _path(resource: Mapping[str, Any]) -> str:
