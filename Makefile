@@ -1,6 +1,7 @@
 # Works with GNU make 3.81, the one that macOS brings.
 PYTHON ?= python3
 DATA ?= task-scheduler.db
+CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check format lock bootstrap deploy destroy deploy-local clean
@@ -33,14 +34,19 @@ ifneq ($(value SECRET),)
 run: export TASK_SCHEDULER_SECRET = $(value SECRET)
 endif
 
-test: $(DEV) $(NODE) ## Run every test, as CI does (ARGS= for pytest)
+test: export CHROMIUM := $(CHROMIUM)
+test: $(DEV) $(NODE) ## Run every test, as CI does (ARGS= for pytest, CHROMIUM=chromium)
+	@command -v "$(CHROMIUM)" >/dev/null || { [ "`id -u`" = 0 ] && command -v apt-get >/dev/null && \
+		echo "Installing Chromium ..." && apt-get -qq update && \
+		apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+		{ echo "The console is tested in Chromium, and '$(CHROMIUM)' is not there. Install it, on Debian by apt install chromium, or name another: make test CHROMIUM=google-chrome" >&2; exit 1; }
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: $(DEV) $(NODE) ## Check format, lint and types, and run the fast tests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/python -m pytest -m "not emulator and not slow" $(ARGS)
+	.venv/bin/python -m pytest -m "not browser and not emulator and not slow" $(ARGS)
 
 format: $(DEV) ## Format the code, and mend what lint can mend
 	.venv/bin/ruff format .

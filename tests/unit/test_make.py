@@ -41,7 +41,7 @@ class House:
         return subprocess.run(  # noqa: S603 - our own Makefile
             ["make", *arguments],  # noqa: S607 - the one that people type
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], **environment},
+            env={"PATH": os.environ["PATH"]} | environment,
             capture_output=True,
             text=True,
             check=False,
@@ -81,6 +81,19 @@ def test_run_passes_the_secret_unchanged_and_not_by_the_command_line(house: Hous
 
 def test_run_leaves_a_secret_alone_that_is_already_in_the_environment(house: House) -> None:
     assert house.make("run", TASK_SCHEDULER_SECRET="given").stdout.endswith("\ngiven\n")  # noqa: S106 - of no deployment
+
+
+def test_without_a_browser_the_tests_do_not_begin_and_a_sentence_helps(house: House) -> None:
+    everybody = house.folder / "everybody"
+    everybody.mkdir()
+    (everybody / "id").write_text("#!/bin/sh\necho 1000\n")
+    (everybody / "id").chmod(0o755)
+    done = house.make(
+        "test", "CHROMIUM=no-such-browser", "DEV=", "NODE=", PATH=f"{everybody}{os.pathsep}{os.environ['PATH']}"
+    )
+    assert done.returncode != 0
+    assert "'no-such-browser' is not there" in done.stderr
+    assert "pytest" not in done.stdout
 
 
 def test_an_environment_is_installed_once_for_each_content_of_its_lock(house: House) -> None:
