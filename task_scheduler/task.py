@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from task_scheduler import timestamp
+from task_scheduler.wall_clock import find_zone
 
 HORIZON_MS: Final = 3_653 * 86_400_000
 """Ten years with their leap days."""
@@ -26,7 +28,7 @@ MAX_DEPTH: Final = 256
 MAX_TAGS: Final = 8
 """An SQS queue with raw delivery takes 10 attributes of a message and drops one with more (AWS, SNS raw delivery)."""
 
-CHANGEABLE: Final = frozenset({"timestamp", "in", "message"})
+CHANGEABLE: Final = frozenset({"timestamp", "timezone", "in", "message"})
 
 _MAX_TAG_VALUE: Final = 256  # characters
 # What SNS takes as the name of a message attribute (AWS, SNS message attributes), in half its length.
@@ -160,9 +162,12 @@ def changed_task(task: Task, body: Mapping[str, Any], *, now_ms: int) -> Task:
     ]
     fields = read_event(task.event)
     due_ms = task.due_ms
-    if "timestamp" in body or "in" in body:
+    if not body.keys().isdisjoint({"timestamp", "in", "timezone"}):
         due_ms = _due_ms(body, errors, now_ms=now_ms)
-        fields["timestamp"] = body.get("timestamp", timestamp.format(due_ms))
+        fields.pop("timezone", None)  # it belonged to the old time
+        fields |= {"timestamp": timestamp.format(due_ms)} | {
+            name: body[name] for name in ("timestamp", "timezone") if name in body
+        }
     if "message" in body:
         fields["message"] = body["message"]
         if body["message"] is None:
@@ -185,11 +190,12 @@ def _due_ms(body: Mapping[str, Any], errors: list[str], *, now_ms: int) -> int:
         return now_ms
     name = given[0]
     value = body[name]
+    zone = _zone(body, name, errors)
     try:
         if name == "in":
             due_ms = now_ms + timestamp.parse_duration(value)
         elif isinstance(value, str):
-            due_ms = timestamp.parse(value)
+            due_ms = timestamp.parse(value, zone)
         else:
             errors.append("timestamp must be a string in ISO 8601, such as 2026-11-21T09:00:00Z.")
             return now_ms
@@ -200,6 +206,20 @@ def _due_ms(body: Mapping[str, Any], errors: list[str], *, now_ms: int) -> int:
     if due_ms > latest_ms:
         errors.append(f"{name} must lie within ten years from now, not after {timestamp.format(latest_ms)}.")
     return due_ms
+
+
+def _zone(body: Mapping[str, Any], when: str, errors: list[str]) -> ZoneInfo | None:
+    """Return the time zone whose clocks the timestamp goes by; a mistake adds a sentence to `errors`."""
+    if "timezone" not in body:
+        return None
+    if when == "in":
+        errors.append("timezone goes with timestamp: a time from now is the same everywhere.")
+        return None
+    try:
+        return find_zone(body["timezone"])
+    except ValueError as error:
+        errors.append(f"timezone {error}.")
+        return None
 
 
 def mistakes_in_tags(tags: object) -> list[str]:

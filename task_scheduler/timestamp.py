@@ -5,6 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from math import ceil
 from typing import Final
+from zoneinfo import ZoneInfo
+
+from task_scheduler.wall_clock import instant_ms
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -24,10 +27,10 @@ _TIMESTAMP: Final = re.compile(
     )
     (?: [^0-9] (?P<hour>\d\d)
         (?: (?P<colon>:?) (?P<minute>\d\d) (?: (?P=colon) (?P<second>\d\d) (?: [.,] (?P<fraction>\d+) )? )? )?
-        (?: [Zz]
-          | (?P<sign>[+-]) (?P<zone_hour>\d\d)
-            (?: (?P<zone_colon>:?) (?P<zone_minute>\d\d)
-              (?: (?P=zone_colon) (?P<zone_second>\d\d) (?: \. (?P<zone_fraction>\d{1,6}) )? )? )?
+        (?P<offset> [Zz]
+          | (?P<sign>[+-]) (?P<offset_hour>\d\d)
+            (?: (?P<offset_colon>:?) (?P<offset_minute>\d\d)
+              (?: (?P=offset_colon) (?P<offset_second>\d\d) (?: \. (?P<offset_fraction>\d{1,6}) )? )? )?
         )?
     )?
     """,
@@ -37,27 +40,28 @@ _DURATION: Final = re.compile(r"(?P<count>\d+(?:\.\d+)?)(?P<unit>[smhd])", re.AS
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-def parse(text: str) -> int:
-    """Return the first millisecond since the epoch that is not before the ISO 8601 `text`; no offset means UTC.
+def parse(text: str, zone: ZoneInfo | None = None) -> int:
+    """Return the first millisecond since the epoch that is not before the ISO 8601 `text`.
 
+    With a zone, it is the time that clocks show there (see wall_clock.instant_ms); else no offset means UTC.
     Raises ValueError with a clause that completes "timestamp ...".
     """
     match = _TIMESTAMP.fullmatch(text) if len(text) <= _MAX_LENGTH else None
     if match is None:
         raise ValueError(f"is not in a form of ISO 8601 that is understood here; write it {_EXAMPLE}")
+    if zone and match["offset"]:
+        raise ValueError("has an offset, and timezone would give another: leave one of them out")
     part = match.groupdict(default="0")
     if int(part["second"]) == 60:  # noqa: PLR2004 - the number of a leap second
         raise ValueError("is a leap second, which clocks here do not have; take the second before or after it")
     try:
         midnight = _date(match)
         clock = _clock_seconds(part)
-        zone = _zone_seconds(part)
+        offset = _offset_seconds(part)
     except ValueError as error:
         raise ValueError(f"is not a date and time that exists ({error}); write it {_EXAMPLE}") from None
-    ms = ceil(((midnight.toordinal() - _EPOCH.toordinal()) * 86_400 + clock - zone) * 1000)
-    if not _EARLIEST_MS <= ms <= _LATEST_MS:
-        raise ValueError("must lie in the years 1 to 9999")
-    return ms
+    ms = _in_range(ceil(((midnight.toordinal() - _EPOCH.toordinal()) * 86_400 + clock - offset) * 1000))
+    return ms if zone is None else _in_range(instant_ms(ms, zone))
 
 
 def format(ms: int) -> str:  # noqa: A001 - always written timestamp.format
@@ -99,9 +103,15 @@ def _clock_seconds(part: dict[str, str]) -> Fraction:
     return clock
 
 
-def _zone_seconds(part: dict[str, str]) -> Fraction:
-    hour, minute, second = int(part["zone_hour"]), int(part["zone_minute"]), int(part["zone_second"])
+def _offset_seconds(part: dict[str, str]) -> Fraction:
+    hour, minute, second = int(part["offset_hour"]), int(part["offset_minute"]), int(part["offset_second"])
     if hour > 23 or minute > 59 or second > 59:  # noqa: PLR2004 - the clock's own bounds
         raise ValueError("the offset must be less than 24 hours")
-    zone = (hour * 60 + minute) * 60 + second + Fraction(f"0.{part['zone_fraction']}")
-    return -zone if part["sign"] == "-" else zone
+    offset = (hour * 60 + minute) * 60 + second + Fraction(f"0.{part['offset_fraction']}")
+    return -offset if part["sign"] == "-" else offset
+
+
+def _in_range(ms: int) -> int:
+    if not _EARLIEST_MS <= ms <= _LATEST_MS:
+        raise ValueError("must lie in the years 1 to 9999")
+    return ms

@@ -52,6 +52,7 @@ def test_the_asset_has_the_library_without_what_runs_on_one_machine(stack: Synth
         "lambdas",
         "task_scheduler",
         "typing_extensions.py",
+        "tzdata",
     }
 
 
@@ -91,6 +92,19 @@ def test_each_function_starts_with_what_it_carries_and_what_lambda_has(stack: Sy
             check=False,
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_the_functions_know_time_zones_where_the_machine_does_not(stack: Synthesis) -> None:
+    script = "from task_scheduler.wall_clock import find_zone; print(find_zone('Europe/Berlin'))"
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-B", "-S", "-c", script],
+        cwd=stack.code(),
+        env={"PYTHONTZPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "Europe/Berlin\n", done.stderr
 
 
 def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

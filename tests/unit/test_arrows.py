@@ -17,8 +17,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 # less what stands in a line of its own; `task_scheduler` is only the version.
 MAY_IMPORT: Final[dict[str, set[str]]] = {
     "task_scheduler": set(),
-    "task_scheduler.timestamp": set(),
-    "task_scheduler.task": {"task_scheduler.timestamp"},
+    "task_scheduler.wall_clock": set(),
+    "task_scheduler.timestamp": {"task_scheduler.wall_clock"},
+    "task_scheduler.task": {"task_scheduler.timestamp", "task_scheduler.wall_clock"},
     "task_scheduler.engine": {"task_scheduler.task"},
     "task_scheduler.http": {
         "task_scheduler",

@@ -1,0 +1,92 @@
+"""Wall-clock times in every time zone: the earlier of two, the first moment after a gap, and no other."""
+
+import zoneinfo
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from task_scheduler import timestamp
+from task_scheduler.wall_clock import find_zone
+
+SECOND = timedelta(seconds=1)
+
+zones = st.sampled_from(sorted(zoneinfo.available_timezones())).map(ZoneInfo)
+wall_times = st.datetimes(min_value=datetime(1840, 1, 1), max_value=datetime(2500, 1, 1))  # noqa: DTZ001 - a wall clock has no offset
+
+
+def shown(instant: datetime, zone: ZoneInfo) -> datetime:
+    return instant.astimezone(zone).replace(tzinfo=None)
+
+
+def instants_that_show(wall: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Return the instants at which clocks show a time: none, one or two, the earlier first."""
+    both = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    return sorted(instant for instant in both if shown(instant, zone) == wall)
+
+
+@given(wall_times, zones)
+@example(datetime(2026, 3, 29, 2, 30), ZoneInfo("Europe/Berlin"))  # noqa: DTZ001 - a wall clock has no offset
+@example(datetime(2026, 10, 25, 2, 30), ZoneInfo("Europe/Berlin"))  # noqa: DTZ001 - a wall clock has no offset
+@example(datetime(2011, 12, 30, 12), ZoneInfo("Pacific/Apia"))  # noqa: DTZ001 - a wall clock has no offset
+def test_a_time_is_the_first_instant_that_shows_it_or_that_comes_after_the_gap(wall: datetime, zone: ZoneInfo) -> None:
+    wall = wall.replace(microsecond=wall.microsecond // 1000 * 1000)
+    found = datetime.fromisoformat(timestamp.format(timestamp.parse(wall.isoformat(), zone)))
+    showing = instants_that_show(wall, zone)
+    if showing:
+        assert found == showing[0]
+    else:
+        assert shown(found - SECOND, zone) < wall < shown(found, zone)
+        assert shown(found, zone) - shown(found - SECOND, zone) > SECOND  # it is where the clocks jump
+
+
+@given(st.datetimes(min_value=datetime(1950, 1, 1), max_value=datetime(2400, 1, 1), timezones=zones))  # noqa: DTZ001 - bounds are naive
+def test_a_zone_with_whole_hours_or_without_is_never_early(instant: datetime) -> None:
+    """Finer than a millisecond, as everywhere, is the next millisecond."""
+    wall = instant.replace(tzinfo=None)
+    zone = instant.tzinfo
+    assert isinstance(zone, ZoneInfo)
+    for meant in instants_that_show(wall, zone)[:1]:
+        late = datetime.fromisoformat(timestamp.format(timestamp.parse(wall.isoformat(), zone))) - meant
+        assert timedelta() <= late < timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("wall", "zone", "instant"),
+    [
+        ("2026-12-01T09:00", "Europe/Berlin", "2026-12-01T08:00:00.000Z"),
+        ("2026-07-01T09:00", "Europe/Berlin", "2026-07-01T07:00:00.000Z"),
+        ("2026-12-01", "Asia/Kathmandu", "2026-11-30T18:15:00.000Z"),
+        ("20261201T0900", "America/New_York", "2026-12-01T14:00:00.000Z"),
+        ("2026-03-29T01:59:59.999", "Europe/Berlin", "2026-03-29T00:59:59.999Z"),
+        ("2026-03-29T02:00", "Europe/Berlin", "2026-03-29T01:00:00.000Z"),
+        ("2026-03-29T02:59:59.999", "Europe/Berlin", "2026-03-29T01:00:00.000Z"),
+        ("2026-03-29T03:00", "Europe/Berlin", "2026-03-29T01:00:00.000Z"),
+        ("2026-10-25T02:30", "Europe/Berlin", "2026-10-25T00:30:00.000Z"),
+        ("2026-10-25T03:00", "Europe/Berlin", "2026-10-25T02:00:00.000Z"),
+        ("2026-03-08T02:30", "America/New_York", "2026-03-08T07:00:00.000Z"),
+        ("2026-11-01T01:30", "America/New_York", "2026-11-01T05:30:00.000Z"),
+        ("2026-10-04T02:15", "Australia/Lord_Howe", "2026-10-03T15:30:00.000Z"),  # clocks jump by half an hour
+        ("2026-09-06", "America/Santiago", "2026-09-06T04:00:00.000Z"),  # a midnight that clocks skip
+        ("2011-12-30T12:00", "Pacific/Apia", "2011-12-30T10:00:00.000Z"),  # a day that the calendar skipped
+        ("0001-01-01", "America/New_York", "0001-01-01T04:56:02.000Z"),
+    ],
+)
+def test_real_days(wall: str, zone: str, instant: str) -> None:
+    assert timestamp.format(timestamp.parse(wall, find_zone(zone))) == instant
+
+
+@pytest.mark.parametrize(("wall", "zone"), [("0001-01-01", "Asia/Tokyo"), ("9999-12-31T23:59", "America/New_York")])
+def test_a_time_whose_instant_has_no_year_is_refused(wall: str, zone: str) -> None:
+    with pytest.raises(ValueError, match=r"^must lie in the years 1 to 9999$"):
+        timestamp.parse(wall, find_zone(zone))
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Mars/Olympus", "europe/berlin", "../etc/passwd", "Europe", "Europe/Berlin\0", "CEST-2", None, 1, []]
+)
+def test_what_is_no_zone_is_refused(name: object) -> None:
+    with pytest.raises(ValueError, match=r"^must be the IANA name of a time zone"):
+        find_zone(name)
