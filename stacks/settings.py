@@ -135,6 +135,9 @@ class Settings:
     arming_window_days: float = _setting(360.0, _number(1 / 86_400, 360))
     """Tasks due later than this wait in the table; an execution may live for a year at most."""
 
+    dashboard: bool = _setting(default=True, parse=_switch)
+    """Whether CloudWatch shows a page of this deployment; an account's first three cost nothing."""
+
     subscribers: tuple[str, ...] = _setting((), _subscribers)
     """Who gets each emitted event: https URLs, email addresses, ARNs of SQS queues and Lambda functions."""
 

@@ -4,6 +4,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from stacks.constructs.api import Api
+from stacks.constructs.dashboard import Dashboard
 from stacks.constructs.delivery import Delivery
 from stacks.constructs.event_log import EventLog
 from stacks.constructs.monitoring import Monitoring
@@ -49,7 +50,23 @@ class TaskSchedulerStack(cdk.Stack):
         if settings.subscribers:
             subscribers = Subscribers(self, "Subscribers", topic=delivery.topic, endpoints=settings.subscribers)
             dead_letters["NotDelivered"] = subscribers.dead_letters
-        Monitoring(self, "Monitoring", dead_letters=dead_letters)
+        monitoring = Monitoring(self, "Monitoring", dead_letters=dead_letters)
+        if settings.dashboard:
+            Dashboard(
+                self,
+                "Dashboard",
+                alarms=monitoring.alarms,
+                counts=monitoring.counts,
+                rest_api=api.rest,
+                machine=timer.machine,
+                functions={
+                    "api": api.function,
+                    "stream": api.stream,
+                    "recorder": recorder.function,
+                    "sweeper": sweeper.function,
+                },
+                events=recorder.events,
+            )
 
         for reader in (api.function, sweeper.function):
             reader.may("dynamodb:Query", on=registry.by_due_arn)

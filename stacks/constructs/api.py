@@ -112,6 +112,7 @@ class Api(Construct):
             Acknowledgment(id="AwsSolutions-APIG4", reason="The functions compare the secret, in constant time"),
             Acknowledgment(id="AwsSolutions-COG4", reason="Callers are programs that hold a secret, not people"),
         )
+        self.rest: Final = api
         self.url: Final = api.url
 
 

@@ -9,6 +9,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.constructs.python_function import SERVICE
+from task_scheduler.aws import names
 
 _PERIOD: Final = Duration.minutes(1)  # the sweeper's
 
@@ -22,6 +23,8 @@ class Monitoring(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, dead_letters: Mapping[str, sqs.IQueue]) -> None:
         super().__init__(scope, construct_id)
+        self.alarms: Final[list[cloudwatch.Alarm]] = []
+        self.counts: Final = [_counted(name, statistic="Sum") for name in names.SWEEPER_COUNTS]
         self._alarm(
             "Failed",
             _counted("failed", statistic="Sum"),
@@ -42,15 +45,17 @@ class Monitoring(Construct):
             )
 
     def _alarm(self, name: str, metric: cloudwatch.IMetric, description: str) -> None:
-        cloudwatch.Alarm(
-            self,
-            name,
-            alarm_description=description,
-            metric=metric,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            threshold=1,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        self.alarms.append(
+            cloudwatch.Alarm(
+                self,
+                name,
+                alarm_description=description,
+                metric=metric,
+                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+                threshold=1,
+                evaluation_periods=1,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
         )
 
 

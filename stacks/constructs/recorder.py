@@ -35,6 +35,7 @@ class Recorder(Construct):
             visibility_timeout=Duration.seconds(6 * TIMEOUT_SECONDS),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=10),
         )
+        self.events: Final = events
         topic.add_subscription(subscriptions.SqsSubscription(events, raw_message_delivery=True))
         self.function: Final = PythonFunction(
             self,

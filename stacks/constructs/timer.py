@@ -66,6 +66,7 @@ class Timer(Construct):
             ),
         )
         topic.grant_publish(machine)
+        self.machine: Final = machine
         self.state_machine_arn: Final = machine.state_machine_arn
         self.execution_arns: Final = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}:*"
         Validations.of(machine).acknowledge(

@@ -18,6 +18,9 @@ WAIT_UNTIL: Final = "wait_until"
 EVENT: Final = "event"
 ATTRIBUTES: Final = "attributes"
 
+# What a sweep counts, as metrics.
+SWEEPER_COUNTS: Final = ("armed", "overdue", "recorded", "rearmed", "failed")
+
 # Keys of the tables.
 TASK_ID: Final = "id"
 BY_DUE: Final = "by_due"

@@ -10,6 +10,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from task_scheduler.aws.names import SWEEPER_COUNTS
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.registry import Record, Registry, State
 from task_scheduler.aws.timer import Fate, Timer
@@ -59,7 +60,7 @@ class Sweep:
 
     def counts(self) -> dict[str, int]:
         """Return all counts by their names."""
-        return {name: getattr(self, name) for name in ("armed", "overdue", "recorded", "rearmed", "failed")}
+        return {name: getattr(self, name) for name in SWEEPER_COUNTS}
 
 
 class Sweeper:

@@ -26,6 +26,7 @@ def other_stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
         stack="TaskSchedulerOther",
         production=True,
         keep_tables=False,
+        dashboard=False,
         log_retention_days=7,
         task_retention_days=60,
         event_retention_days=14,
