@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from task_scheduler import timestamp
 from task_scheduler.task import Event, Status, Task
 
 MAX_PAGE_BYTES: Final = 1_000_000
@@ -17,9 +18,19 @@ class EngineError(Exception):
 class TaskNotFoundError(EngineError):
     """No task has this id: it never existed, or ended so long ago that it is no longer kept."""
 
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"No task has the id {task_id[:80]!r}.")
+
 
 class TooLateError(EngineError):
-    """The task can no longer be changed, since it was emitted, is just being emitted, or failed."""
+    """The task can no longer be changed, since it was emitted, is just being emitted, was cancelled, or failed."""
+
+    def __init__(self, task: Task) -> None:
+        if task.status is Status.SCHEDULED:
+            super().__init__(f"Task {task.id} was due at {timestamp.format(task.due_ms)} and is already being emitted.")
+        else:
+            ended = timestamp.format(task.ended_ms or task.due_ms)
+            super().__init__(f"Task {task.id} was already {task.status} at {ended}.")
 
 
 class UnavailableError(EngineError):
@@ -28,6 +39,9 @@ class UnavailableError(EngineError):
 
 class KeyConflictError(EngineError):
     """The idempotency key was used for another request."""
+
+    def __init__(self) -> None:
+        super().__init__("The Idempotency-Key was used for another request; give each request its own.")
 
 
 @dataclass(frozen=True, slots=True)

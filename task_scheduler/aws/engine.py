@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from task_scheduler import timestamp
 from task_scheduler.aws.clients import unavailable
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.registry import OPEN, Record, Registry, State
@@ -68,7 +67,7 @@ class AwsEngine:
         # have died before its start.
         kept = self._find(task.id)
         if kept.task.fingerprint != task.fingerprint:
-            raise KeyConflictError("The Idempotency-Key was used for another request; give each request its own.")
+            raise KeyConflictError
         if kept.state is State.SCHEDULED:
             self._start(kept)
         return kept.task
@@ -169,14 +168,13 @@ class AwsEngine:
             return
         with unavailable("The timer of the task"):
             if not self._timer.stop(task, now_ms=self._now_ms()):
-                due = timestamp.format(task.due_ms)
-                raise TooLateError(f"Task {task.id} was due at {due} and is already being emitted.")
+                raise TooLateError(task)
 
     def _find(self, task_id: str) -> Record:
         with unavailable("The table of tasks"):
             record = self._registry.get(task_id)
         if record is None:
-            raise TaskNotFoundError(f"No task has the id {task_id!r}.")
+            raise TaskNotFoundError(task_id)
         return record
 
     def _start(self, record: Record) -> None:
@@ -193,9 +191,7 @@ class AwsEngine:
 
 def _refuse_ended(record: Record) -> None:
     if record.state not in OPEN:
-        task = record.task
-        ended = timestamp.format(task.ended_ms or task.due_ms)
-        raise TooLateError(f"Task {task.id} was already {task.status} at {ended}.")
+        raise TooLateError(record.task)
 
 
 async def _outcome(call: Coroutine[Any, Any, Task]) -> Task | EngineError:

@@ -246,7 +246,7 @@ def _known(task_id: str) -> str:
     """Return `task_id` if it can be one of ours; a text of another form names no task."""
     task_id = task_id.lower()
     if not is_task_id(task_id):
-        raise TaskNotFoundError(f"No task has the id {task_id[:80]!r}.")
+        raise TaskNotFoundError(task_id)
     return task_id
 
 

@@ -124,7 +124,7 @@ class LocalEngine:
             return task
         kept = self._reader.get(task.id)
         if kept.fingerprint != task.fingerprint:
-            raise KeyConflictError("The Idempotency-Key was used for another request; give each request its own.")
+            raise KeyConflictError
         return kept
 
     async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:

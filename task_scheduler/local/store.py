@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
-from task_scheduler import timestamp
 from task_scheduler.engine import (
     MAX_PAGE_BYTES,
     Place,
@@ -134,7 +133,7 @@ class Store:
         """Return a task; raises TaskNotFoundError."""
         row = self._connection.execute(f"{_TASK} task WHERE id = ?", (task_id,)).fetchone()
         if row is None:
-            raise TaskNotFoundError(f"No task has the id {task_id!r}.")
+            raise TaskNotFoundError(task_id)
         return _task(row)
 
     def cancel(self, task_id: str, *, now_ms: int) -> bool:
@@ -145,7 +144,7 @@ class Store:
         )
         task = self.get(task_id)
         if task.status is not Status.CANCELLED:
-            raise _too_late(task)
+            raise TooLateError(task)
         return cursor.rowcount == 1
 
     def replace(self, task_id: str, change: Callable[[Task], Task]) -> Task:
@@ -155,7 +154,7 @@ class Store:
         """
         old = self.get(task_id)
         if old.status is not Status.SCHEDULED:
-            raise _too_late(old)
+            raise TooLateError(old)
         new = change(old)
         self._connection.execute(
             "UPDATE task SET due_ms = ?, revision = ?, event = ?, changed_ms = ? WHERE id = ?",
@@ -288,11 +287,6 @@ def _task(row: Sequence[Any]) -> Task:
 
 def _tag_rows(task: Task) -> list[tuple[str, str, int, str]]:
     return [(name, value, task.due_ms, task.id) for name, value in task.tags.items()]
-
-
-def _too_late(task: Task) -> TooLateError:
-    ended = timestamp.format(task.ended_ms or task.due_ms)
-    return TooLateError(f"Task {task.id} was already {task.status} at {ended}.")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

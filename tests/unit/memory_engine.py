@@ -25,7 +25,7 @@ class MemoryEngine:
             raise self.failure
         kept = self.kept.setdefault(task.id, task)
         if kept.fingerprint != task.fingerprint:
-            raise KeyConflictError("The key was used for another request.")
+            raise KeyConflictError
         return kept
 
     async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:
@@ -33,7 +33,7 @@ class MemoryEngine:
 
     async def get(self, task_id: str) -> Task:
         if task_id not in self.kept:
-            raise TaskNotFoundError(f"No task has the id {task_id!r}.")
+            raise TaskNotFoundError(task_id)
         return self.kept[task_id]
 
     async def tasks(self, query: TaskQuery, *, limit: int) -> TaskPage:

@@ -20,7 +20,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "task_scheduler.wall_clock": set(),
     "task_scheduler.timestamp": {"task_scheduler.wall_clock"},
     "task_scheduler.task": {"task_scheduler.timestamp", "task_scheduler.wall_clock"},
-    "task_scheduler.engine": {"task_scheduler.task"},
+    "task_scheduler.engine": {"task_scheduler.task", "task_scheduler.timestamp"},
     "task_scheduler.http": {
         "task_scheduler",
         "task_scheduler.engine",
