@@ -67,11 +67,13 @@ class Registry:
         table: str,
         *,
         retention_days: float,
+        shards: int = SHARDS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._table = table
         self._retention_s = retention_days * _DAY_S
+        self._shards = shards
         self._sleep = sleep
 
     def put(self, task: Task, state: State) -> bool:
@@ -85,7 +87,7 @@ class Registry:
             "event": {"S": task.event},
             "changed": {"N": str(task.changed_ms)},
             "fingerprint": {"S": task.fingerprint},
-            BUCKET: {"S": _bucket(state, task.id)},
+            BUCKET: {"S": self._bucket(state, task.id)},
             DUE_ID: {"S": _due_id(task.due_ms, task.id)},
         }
         put: PutTypeDef = {
@@ -145,7 +147,7 @@ class Registry:
                 ":due": {"N": str(new.due_ms)},
                 ":next": {"N": str(new.revision)},
                 ":event": {"S": new.event},
-                ":bucket": {"S": _bucket(state, new.id)},
+                ":bucket": {"S": self._bucket(state, new.id)},
                 ":due_id": {"S": _due_id(new.due_ms, new.id)},
                 ":changed": {"N": str(new.changed_ms)},
                 ":rearmed": {"N": "0"},
@@ -184,7 +186,7 @@ class Registry:
         if first >= last:
             return []
         found: set[str] = set()
-        for bucket in (f"{prefix}#{shard}" for prefix in prefixes for shard in range(SHARDS)):
+        for bucket in (f"{prefix}#{shard}" for prefix in prefixes for shard in range(self._shards)):
             answer = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
@@ -236,7 +238,7 @@ class Registry:
         return [
             {
                 TASK_ID: {"S": f"{task.id}#{name}"},
-                BUCKET: {"S": _bucket(f"tag#{name}:{value}", task.id)},
+                BUCKET: {"S": self._bucket(f"tag#{name}:{value}", task.id)},
                 DUE_ID: {"S": _due_id(task.due_ms, task.id)},
                 EXPIRES_AT: {"N": str(max(expires, int(task.created_ms / 1000 + self._retention_s) + _TAG_EXTRA_S))},
             }
@@ -249,7 +251,7 @@ class Registry:
             ":from": {"S": record.state},
             ":revision": {"N": str(task.revision)},
             ":state": {"S": state},
-            ":bucket": {"S": _bucket(state, task.id)},
+            ":bucket": {"S": self._bucket(state, task.id)},
         }
         names = {"#state": "state", "#revision": "revision", "#bucket": BUCKET}
         changes = ["#state = :state", "#bucket = :bucket"]
@@ -270,17 +272,16 @@ class Registry:
         }
         return self._write({"Update": update}, [])
 
+    def _bucket(self, prefix: str, task_id: str) -> str:
+        return f"{prefix}#{zlib.crc32(task_id.encode()) % self._shards}"
+
     def _ending(self, state: State, task_id: str, ended_ms: int) -> dict[str, Any]:
         return {
             ":state": {"S": state},
-            ":bucket": {"S": _bucket(state, task_id)},
+            ":bucket": {"S": self._bucket(state, task_id)},
             ":ended": {"N": str(ended_ms)},
             ":expires": {"N": str(int(ended_ms / 1000 + self._retention_s))},
         }
-
-
-def _bucket(prefix: str, task_id: str) -> str:
-    return f"{prefix}#{zlib.crc32(task_id.encode()) % SHARDS}"
 
 
 def _due_id(due_ms: int, task_id: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import boto3
@@ -16,7 +17,7 @@ from task_scheduler.aws import names
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission, Recorder
-from task_scheduler.aws.registry import Registry
+from task_scheduler.aws.registry import SHARDS, Registry
 from task_scheduler.aws.sweeper import Sweep, Sweeper
 from task_scheduler.aws.timer import Timer
 from task_scheduler.task import Event, Task, new_task
@@ -189,12 +190,12 @@ class Faulty:
 class World:
     """The engine, the recorder and the sweeper over one account."""
 
-    def __init__(self, dynamodb: Any, *, arming_window_days: float = 360) -> None:  # noqa: ANN401 - moto's client
+    def __init__(self, dynamodb: Any, *, arming_window_days: float = 360, shards: int = SHARDS) -> None:  # noqa: ANN401 - moto's client
         self.clock = Clock()
         self.faults = Faults()
         self.machine = StepFunctions(self.clock)
         tables = Faulty(dynamodb, self.faults, self.clock)
-        self.registry = Registry(tables, "tasks", retention_days=30, sleep=self.clock.sleep)  # type: ignore[arg-type]  # a faulty client
+        self.registry = Registry(tables, "tasks", retention_days=30, shards=shards, sleep=self.clock.sleep)  # type: ignore[arg-type]  # a faulty client
         self.log = EventLog(tables, "events", retention_days=7, now_ms=self.clock)  # type: ignore[arg-type]  # the same
         timer = Timer(Faulty(self.machine, self.faults, self.clock), MACHINE, sleep=self.clock.sleep)  # type: ignore[arg-type]  # the same
         self.engine = AwsEngine(
@@ -250,10 +251,16 @@ def refusal(code: str, operation: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": code}}, operation)
 
 
+@cache
+def _session() -> boto3.Session:
+    """One for all worlds: it reads the models of the services once."""
+    return boto3.Session()
+
+
 @contextmanager
 def tables() -> Iterator[Any]:
     """Make both tables as the stack does, empty."""
-    client = boto3.client("dynamodb", region_name="eu-west-1")
+    client = _session().client("dynamodb", region_name="eu-west-1")
     client.create_table(
         TableName="tasks",
         BillingMode="PAY_PER_REQUEST",

@@ -16,7 +16,7 @@ IDEMPOTENCY_KEY: Final = "idempotency-key"
 PAST: Final = "2020-08-21T04:29:00.951Z"
 
 _ABSENT: Final = object()
-_TIMEOUT: Final = httpx.Timeout(35)  # seconds; a long poll may take 29 (API Gateway)
+_TIMEOUT: Final = httpx.Timeout(60)  # seconds; a long poll may take 29 (API Gateway)
 _Given = TypeVar("_Given")
 _Got = TypeVar("_Got")
 

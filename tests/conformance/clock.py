@@ -26,7 +26,7 @@ def milliseconds(text: str) -> int:
     return (datetime.fromisoformat(text) - _EPOCH) // timedelta(milliseconds=1)
 
 
-def eventually(look: Callable[[], _Found | None], *, within: float = 30, every: float = 0.05) -> _Found:
+def eventually(look: Callable[[], _Found | None], *, within: float = 60, every: float = 0.05) -> _Found:
     """Return what `look` finds as soon as it finds something; fails when `within` seconds have passed."""
     deadline = time.monotonic() + within
     while True:

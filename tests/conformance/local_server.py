@@ -12,8 +12,8 @@ from typing import Final, Self
 from tests.conformance.clock import eventually
 
 _ROOT: Final = Path(__file__).parents[2]
-_SECONDS_TO_START: Final = 20
-_SECONDS_TO_STOP: Final = 10
+_SECONDS_TO_START: Final = 60
+_SECONDS_TO_STOP: Final = 60
 
 
 class LocalServer:

@@ -39,7 +39,7 @@ class Listener:
 
     def wait_for(self, wanted: set[str]) -> None:
         """Wait until it has seen these tasks."""
-        eventually(lambda: wanted <= {line["task"] for line in self.messages()}, within=45, every=0.1)
+        eventually(lambda: wanted <= {line["task"] for line in self.messages()}, within=60, every=0.1)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class AwsBench:
         self._account = mock_aws()
         self._account.start()
         self._tables = tables()
-        self._world = World(self._tables.__enter__(), arming_window_days=1)
+        self._world = World(self._tables.__enter__(), arming_window_days=1, shards=2)
         self.engine: Engine = self._world.engine
         self.clock = self._world.clock
 
