@@ -41,7 +41,7 @@ class Monitoring(Construct):
             self._alarm(
                 name,
                 queue.metric_approximate_number_of_messages_visible(period=_PERIOD, statistic="Maximum"),
-                f"Messages wait in {queue.node.path}: find out why, then redrive or delete them.",
+                f"Messages wait in {queue.node.path}: find out why, hand them on, and delete them.",
             )
 
     def _alarm(self, name: str, metric: cloudwatch.IMetric, description: str) -> None:

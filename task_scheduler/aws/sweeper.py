@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 from typing import Final
@@ -116,9 +116,16 @@ class Sweeper:
                     list(pool.map(visit, records))
 
     def _arm(self, sweep: Sweep, record: Record) -> None:
-        """Start the timer of a parked task. It is marked first: dying in between, it is mended once it is overdue."""
+        """Start the timer of a parked task; where that is refused, the next sweep tries again.
+
+        It is marked first: if the sweeper dies in between, the task is mended once it is overdue.
+        """
         if self._registry.move(record, State.SCHEDULED, now_ms=self._now_ms()):
-            self._timer.start(record.task)
+            try:
+                self._timer.start(record.task)
+            except (BotoCoreError, ClientError):
+                self._registry.move(replace(record, state=State.SCHEDULED), State.PARKED, now_ms=self._now_ms())
+                raise
             sweep.count("armed")
 
     def _mend(self, sweep: Sweep, record: Record) -> None:

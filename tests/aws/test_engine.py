@@ -405,6 +405,17 @@ def test_a_thousand_parked_tasks_are_started_by_the_next_sweep(world: World) -> 
     assert len(world.machine.executions) == 1000
 
 
+def test_a_parked_task_whose_start_is_refused_is_started_by_a_later_sweep_and_in_time(world: World) -> None:
+    task = world.new_task(due_s=300)
+    world.registry.put(task, State.PARKED)
+    world.faults.plan("start_execution", "throttled")
+    assert world.sweep().armed == 0
+    assert not world.machine.executions
+    assert world.sweep().armed == 1
+    world.advance(300)
+    assert world.machine.published == [(task.due_ms, task.event)]
+
+
 def test_a_batch_tells_what_became_of_each(world: World) -> None:
     tasks = [world.new_task(number=number) for number in (1, 2)]
     assert run(world.engine.schedule_all(tasks)) == tasks
