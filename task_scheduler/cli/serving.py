@@ -1,4 +1,4 @@
-"""The command line."""
+"""`task-scheduler serve`: the local engine in the foreground."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,30 +6,8 @@ from typing import Annotated
 import typer
 
 from task_scheduler import __version__
-from task_scheduler.local import server
-from task_scheduler.local.store import DataFileError
-
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Schedule messages for later.")
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the form that Typer calls
-    if wanted:
-        typer.echo(f"task-scheduler {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    *,
-    _version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
-    ] = False,
-) -> None:
-    """Take what comes before a command."""
-
-
-@app.command()
 def serve(  # noqa: PLR0913 - the options of a command
     *,
     host: Annotated[str, typer.Option(help="Address to listen on; any but loopback needs a secret.")] = "127.0.0.1",
@@ -59,6 +37,8 @@ def serve(  # noqa: PLR0913 - the options of a command
     ] = False,
 ) -> None:
     """Run the scheduler on this machine until Ctrl-C."""
+    from task_scheduler.local import server
+    from task_scheduler.local.store import DataFileError
 
     def announce(url: str) -> None:
         header = " -H 'x-pd-secret: …'" if secret else ""
@@ -80,12 +60,3 @@ def serve(  # noqa: PLR0913 - the options of a command
     except (server.ServeError, DataFileError) as error:
         typer.echo(f"task-scheduler: {error}", err=True)
         raise typer.Exit(1) from None
-
-
-def main() -> None:
-    """Run the command line."""
-    app()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,80 @@
+"""The service that a command talks to, and what is said when it refuses or does not answer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Final, Never
+
+import typer
+
+from task_scheduler.cli.display import printable
+
+if TYPE_CHECKING:
+    from task_scheduler.client import Client, TaskSchedulerError
+
+_PANEL: Final = "Service"
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TASK_SCHEDULER_URL",
+        metavar="URL",
+        help="The service; by default http://127.0.0.1:8000, this machine.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Secret = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TASK_SCHEDULER_SECRET",
+        metavar="TEXT",
+        help="Its secret. Prefer the variable: others can see a command line.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
+
+# A person waits: 3 retries take less than 2 s where the connection is refused, and 10 s where nothing answers at all.
+RETRIES: Final = 3
+CONNECT_TIMEOUT_S: Final = 2.0
+
+
+@contextmanager
+def service(url: str | None, secret: str | None) -> Iterator["Client"]:
+    """Open a client; what it raises ends the command with a sentence."""
+    from task_scheduler.client import Client, TaskSchedulerError
+
+    try:
+        with Client(url, secret, retries=RETRIES, connect_timeout=CONNECT_TIMEOUT_S) as client:
+            yield client
+    except TaskSchedulerError as error:
+        fail(explanation(error))
+    except ValueError as error:  # it cannot be sent at all
+        misuse(str(error))
+
+
+def explanation(error: "TaskSchedulerError") -> str:
+    """Return what went wrong, and what to do."""
+    from task_scheduler.client import UnauthorizedError, UnreachableError
+
+    if isinstance(error, UnreachableError):
+        return f"{error} Start one with `task-scheduler serve`, or name another by --url or TASK_SCHEDULER_URL."
+    if isinstance(error, UnauthorizedError):
+        return f"{error} Set TASK_SCHEDULER_SECRET, or give --secret."
+    return str(error)
+
+
+def complain(sentence: str) -> None:
+    """Write a sentence to standard error."""
+    typer.echo(printable(sentence), err=True)
+
+
+def fail(sentence: str) -> Never:
+    """End the command because the service refused, or could not."""
+    complain(sentence)
+    raise typer.Exit(1)
+
+
+def misuse(sentence: str) -> Never:
+    """End the command because it was not understood."""
+    complain(sentence)
+    raise typer.Exit(2)

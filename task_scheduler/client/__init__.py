@@ -1,0 +1,52 @@
+"""A client for Task Scheduler, on either engine: Client, AsyncClient, what they answer and what they raise.
+
+from task_scheduler.client import Client
+
+with Client("http://127.0.0.1:8000") as scheduler:
+    made = scheduler.schedule_in("30s", {"name": "Luke"})
+    scheduler.cancel(made.id)
+"""
+
+from task_scheduler.client.answers import Event, Scheduled, Task
+from task_scheduler.client.asynchronous import AsyncClient
+from task_scheduler.client.errors import (
+    ApiError,
+    BadRequestError,
+    ConflictError,
+    KeyConflictError,
+    NotFoundError,
+    ServerError,
+    TaskNotFoundError,
+    TaskSchedulerError,
+    TooLargeError,
+    TooLateError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+from task_scheduler.client.synchronous import Client
+from task_scheduler.task import Status
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "BadRequestError",
+    "Client",
+    "ConflictError",
+    "Event",
+    "KeyConflictError",
+    "NotFoundError",
+    "Scheduled",
+    "ServerError",
+    "Status",
+    "Task",
+    "TaskNotFoundError",
+    "TaskSchedulerError",
+    "TooLargeError",
+    "TooLateError",
+    "TooManyRequestsError",
+    "UnauthorizedError",
+    "UnexpectedAnswerError",
+    "UnreachableError",
+]
