@@ -4,7 +4,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format lock bootstrap deploy destroy deploy-local clean
+.PHONY: help run test check format lock docs bootstrap deploy destroy deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -59,6 +59,9 @@ lock: $(DEV) ## Compile the locks again (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) -o requirements/dev.txt pyproject.toml requirements/*.in \
 		$(addprefix -c requirements/,uv.txt run.txt lambda.txt)
 	$(NPM) install --package-lock-only
+
+docs: $(RUN) ## Write those parts of docs/ again that are made from the code
+	.venv/bin/python -m docs.generate
 
 bootstrap: $(DEV) $(NODE) ## Prepare your AWS account and region for the CDK, once (ARGS= for cdk)
 	$(CDK) bootstrap $(ARGS)

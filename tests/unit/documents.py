@@ -1,0 +1,247 @@
+"""Checkers of what people read: each takes a document and returns what it says that is not so."""
+
+import ast
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import botocore.session
+import typer.main
+from botocore import xform_name
+
+from docs.markdown import anchor
+from stacks.settings import Settings
+from task_scheduler.cli import app
+from task_scheduler.http.routes import ROUTES
+
+ROOT: Final = Path(__file__).parents[2]
+DOCUMENTS: Final = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("README.md")),
+]
+MAKEFILE: Final = (ROOT / "Makefile").read_text()
+LOCAL_ROUTES: Final = {"/metrics": {"GET"}, "/clock": {"POST"}}
+
+_FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# Of every command, and one that the CLI has renamed since it has an --endpoint-url of its own.
+_AWS_OPTIONS: Final = {"query", "output", "region", "profile", "notification-endpoint"}
+
+Check = Callable[[str, Path], list[str]]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Return the code blocks in a language."""
+    return [code for found, code in _FENCE.findall(text) if found == language]
+
+
+def code(text: str) -> list[str]:
+    """Return each piece of code that stands between backticks."""
+    return re.findall(r"`([^`\n]+)`", _FENCE.sub("", text))
+
+
+def commands(text: str, program: str) -> Iterator[list[str]]:
+    """Yield the words of each command that a document shows: at a prompt, or between backticks."""
+    lines = [line for block in blocks(text, "console") for line in block.replace("\\\n", " ").splitlines()]
+    shown = [line.removeprefix("$ ").removeprefix("sudo ") for line in lines if line.startswith("$ ")]
+    for line in [*shown, *(piece for piece in code(text) if piece.startswith(f"{program} "))]:
+        for part in re.split(r" (?:&&|\|) ", line.partition(" #")[0]):
+            words = shlex.split(part)
+            if words and words[0] == program:
+                yield words[1:]
+
+
+def _is_route(method: str, path: str) -> bool:
+    routes: dict[str, set[str]] = {**{path: set(methods) for path, methods in ROUTES.items()}, **LOCAL_ROUTES}
+    return any(
+        method in methods and re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
+        for template, methods in routes.items()
+    )
+
+
+def routes(text: str, _document: Path) -> list[str]:
+    found = re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[^`?\s]*)", text)
+    return [f"{method} {path}" for method, path in found if not path.startswith("/v1/") and not _is_route(method, path)]
+
+
+def curls(text: str, _document: Path) -> list[str]:
+    wrong = []
+    for words in commands(text, "curl"):
+        [url] = [word for word in words if re.match(r"\$URL/|https?://", word)]
+        path = re.sub(r"^\$URL|^https?://[^/]+(/v1(?=/))?", "", url).partition("?")[0]
+        given = words[words.index("-X") + 1] if "-X" in words else "POST" if "-d" in words else "GET"
+        if not _is_route(given, path):
+            wrong.append(f"{given} {path}")
+    return wrong
+
+
+def options(text: str, _document: Path) -> list[str]:
+    group: Any = typer.main.get_command(app)
+    wrong = []
+    shown = [*commands(text, "task-scheduler")]
+    for name in group.commands:  # as people shorten it: `serve --port 0`
+        shown += [shlex.split(piece) for piece in code(text) if piece.startswith(f"{name} --")]
+    for words in shown:
+        place = group
+        for word in words:
+            if word in getattr(place, "commands", {}):
+                place = place.commands[word]
+            elif word.startswith("--"):
+                known = {option for part in (place, group) for parameter in part.params for option in parameter.opts}
+                wrong += [word] if word.partition("=")[0] not in known | {"--help"} else []
+        if place is group and any(re.fullmatch(r"[a-z]+", word) for word in words[:1]):
+            wrong.append(words[0])
+    return wrong
+
+
+def verbs(text: str, _document: Path) -> list[str]:
+    known = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
+    wrong = []
+    for words in commands(text, "make"):
+        wrong += [word for word in words[:1] if re.fullmatch(r"[a-z-]+", word) and word not in known]
+        given = [word.partition("=")[0] for word in words if re.match(r"[A-Z]+=", word)]
+        wrong += [name for name in given if not re.search(rf"\$\((?:or \$\()?{name}\b|value {name}\b", MAKEFILE)]
+    return wrong
+
+
+def settings(text: str, _document: Path) -> list[str]:
+    known = {field.name for field in fields(Settings)}
+    return sorted(set(re.findall(r"scheduler:([a-z_]+)", text)) - known)
+
+
+def variables(text: str, _document: Path) -> list[str]:
+    return sorted(set(re.findall(r"\bTASK_SCHEDULER_[A-Z_]+", text)) - _variables())
+
+
+@cache
+def _variables() -> set[str]:
+    sources = "".join(file.read_text() for file in (ROOT / "task_scheduler").rglob("*.py"))
+    return set(re.findall(r"\"(TASK_SCHEDULER_[A-Z_]+)\"", sources))
+
+
+def links(text: str, document: Path) -> list[str]:
+    wrong = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", _FENCE.sub("", text)):
+        if "://" in link:
+            wrong += [link] if not link.startswith(("https://", "http://127.0.0.1")) else []
+            continue
+        name, _, place = link.partition("#")
+        target = document.parent / name if name else document
+        if not target.exists() or (place and place not in anchors(text if not name else target.read_text())):
+            wrong.append(link)
+    return wrong
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
+    return {anchor(re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", heading)) for heading in headings}
+
+
+def json_blocks(text: str, _document: Path) -> list[str]:
+    wrong = []
+    for block in blocks(text, "json"):
+        try:
+            json.loads(block)
+        except ValueError as error:
+            wrong.append(f"{error}: {block[:60]}")
+    return wrong
+
+
+def python_blocks(text: str, _document: Path) -> list[str]:
+    wrong = []
+    for block in blocks(text, "python"):
+        try:
+            compile(block, "a document", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except SyntaxError as error:
+            wrong.append(f"{error}: {block[:60]}")
+    return wrong
+
+
+def paths(text: str, _document: Path) -> list[str]:
+    found = [
+        piece
+        for piece in code(text)
+        if re.fullmatch(r"(?:[\w.-]+/)+[\w.-]*\.(?:py|json|md|toml|cjs)|(?:tests|docs)/\S+", piece)
+    ]
+    return [path for path in found if not (ROOT / path).exists()]
+
+
+def names(text: str, document: Path) -> list[str]:
+    """Look up `module.function` and `Class.method`; only the page on the architecture names code like that."""
+    if document.name != "architecture.md":
+        return []
+    found = [piece for piece in code(text) if re.fullmatch(r"[A-Za-z_]\w*\.\w+", piece)]
+    return [name for name in found if name not in _names() and not re.search(r"\.(?:py|json|md|db)$", name)]
+
+
+@cache
+def _names() -> set[str]:
+    known = set()
+    for part in ("task_scheduler", "lambdas", "stacks"):
+        for file in (ROOT / part).rglob("*.py"):
+            tree = ast.parse(file.read_text())
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef):
+                    known |= {
+                        f"{node.name}.{inner.name}"
+                        for inner in node.body
+                        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)
+                    }
+                elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    known.add(f"{file.stem}.{node.name}")
+                elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                    known.add(f"{file.stem}.{node.target.id}")
+    return known
+
+
+def aws_commands(text: str, _document: Path) -> list[str]:
+    wrong = []
+    for words in commands(text, "aws"):
+        called = " ".join(words[:2])
+        inputs = _aws_inputs(*words[:2])
+        if inputs is None:
+            wrong.append(called)
+            continue
+        given = {re.sub(r"^--(?:no-)?", "", word) for word in words if word.startswith("--")}
+        wrong += [f"{called} --{name}" for name in sorted(given - inputs - _AWS_OPTIONS)]
+    return wrong
+
+
+@cache
+def _aws_inputs(service: str, operation: str) -> set[str] | None:
+    """Return the options of a command of the AWS CLI, None if there is no such command."""
+    session = botocore.session.get_session()
+    if service not in session.get_available_services():
+        return None
+    model = session.get_service_model(service)
+    for name in model.operation_names:
+        if xform_name(name, "-") == operation:
+            shape = model.operation_model(name).input_shape
+            return {xform_name(member, "-") for member in shape.members} if shape else set()
+    return None
+
+
+CHECKS: Final[Mapping[str, Check]] = {
+    check.__name__: check
+    for check in (
+        routes,
+        curls,
+        options,
+        verbs,
+        settings,
+        variables,
+        links,
+        json_blocks,
+        python_blocks,
+        paths,
+        names,
+        aws_commands,
+    )
+}
