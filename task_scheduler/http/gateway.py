@@ -65,6 +65,7 @@ def _request(app: APIGatewayRestResolver, params: Mapping[str, str]) -> Request:
         query=event.query_string_parameters,
         body=base64.b64decode(body) if event.is_base64_encoded else body.encode("utf-8", "surrogatepass"),
         params=params,
+        seen_path=event.request_context.path or event.path,
     )
 
 

@@ -22,6 +22,8 @@ class Request:
     """The variable parts of the path."""
     caller: bytes = b""
     """Tells callers with different secrets apart: a digest of the one that was given."""
+    seen_path: str = "/"
+    """The path as the caller wrote it; behind API Gateway it begins with that of the stage, and may be no more."""
 
 
 @dataclass(frozen=True, slots=True)

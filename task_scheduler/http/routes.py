@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from task_scheduler import __version__, timestamp
 from task_scheduler.engine import Engine, EngineError, TaskNotFoundError
-from task_scheduler.http import sse
+from task_scheduler.http import pages, sse
 from task_scheduler.http.body import read_object
 from task_scheduler.http.errors import BadRequestError, explain
 from task_scheduler.http.idempotency import KEY_HEADER, fingerprint, idempotent_id
@@ -168,6 +168,9 @@ ROUTES: Final[Mapping[str, Mapping[str, Route]]] = {
     "/events": {"GET": Route(events)},
     "/health": {"GET": Route(health, guarded=False)},
     "/openapi.json": {"GET": Route(contract, guarded=False)},
+    "/": {"GET": Route(pages.console, guarded=False)},
+    "/docs": {"GET": Route(pages.docs, guarded=False)},
+    "/assets/{name}": {"GET": Route(pages.asset, guarded=False)},
 }
 
 

@@ -210,6 +210,7 @@ def _request(request: StarletteRequest, body: bytes) -> Request:
         query=request.query_params,
         body=body,
         params=request.path_params,
+        seen_path=request.url.path,
     )
 
 

@@ -1,0 +1,108 @@
+"""The secret: asked for once, kept for the tab, never in an address."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.console import Service, coming, emitted, form, violations
+from tests.conformance.local_server import LocalServer
+
+SECRET = "correct horse battery"  # noqa: S105 - of a server that lives for a minute
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("guarded")
+    headers = {"x-pd-secret": SECRET}
+    with (
+        LocalServer(folder / "tasks.db", secret=SECRET) as server,
+        httpx.Client(base_url=server.url, headers=headers) as client,
+    ):
+        yield Service(server.url, client)
+
+
+def give(page: Page, secret: str) -> None:
+    """Answer the page's question."""
+    page.get_by_label("Secret", exact=True).fill(secret)
+    page.get_by_role("button", name="Go on").click()
+
+
+def test_it_is_asked_for_until_it_is_right_and_kept_for_the_tab(visit: Visit, guarded: Service) -> None:
+    guarded.schedule("guarded message")
+    page = visit(guarded.url)
+    addresses: list[str] = []
+    page.on("request", lambda request: addresses.append(request.url))
+    dialog = page.get_by_role("dialog", name="This service asks for a secret")
+    expect(dialog).to_be_visible()
+    expect(coming(page)).to_have_count(0)
+    assert violations(page) == []
+    for wrong, words in (("", "Enter the secret."), ("wrong", "not the secret"), ("wröng", "ASCII")):
+        give(page, wrong)
+        expect(dialog.get_by_role("alert")).to_contain_text(words)
+        expect(dialog.get_by_label("Secret", exact=True)).to_be_focused()
+    give(page, SECRET)
+    expect(dialog).to_be_hidden()
+    expect(coming(page, "guarded message")).to_be_visible()
+    guarded.schedule("by the stream", after=0)
+    expect(emitted(page, "by the stream").first).to_be_visible()
+    page.reload()
+    expect(coming(page, "guarded message")).to_be_visible()
+    expect(dialog).to_be_hidden()
+    assert addresses
+    assert not any("correct" in address or "wrong" in address for address in addresses)
+    assert page.evaluate("Object.values(sessionStorage)") == [SECRET]
+    assert page.evaluate("Object.values(localStorage)") == []
+    assert page.evaluate("document.cookie") == ""
+    assert SECRET not in page.content()
+
+
+def test_another_tab_does_not_know_it(visit: Visit, guarded: Service) -> None:
+    give(visit(guarded.url), SECRET)
+    other = visit(guarded.url)
+    expect(other.get_by_role("dialog")).to_be_visible()
+
+
+def test_it_is_forgotten_on_request(visit: Visit, guarded: Service) -> None:
+    guarded.schedule("soon unseen")
+    page = visit(guarded.url)
+    give(page, SECRET)
+    expect(coming(page, "soon unseen").first).to_be_visible()
+    page.get_by_role("button", name="Forget secret").click()
+    expect(coming(page)).to_have_count(0)
+    expect(emitted(page)).to_have_count(0)
+    expect(page.locator("#state")).to_have_text("Locked")
+    assert page.evaluate("sessionStorage.length") == 0
+    page.get_by_role("button", name="Enter secret").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    give(page, SECRET)
+    expect(coming(page, "soon unseen").first).to_be_visible()
+
+
+def test_who_does_not_give_it_is_left_alone_and_told_what_to_do(visit: Visit, guarded: Service) -> None:
+    page = visit(guarded.url)
+    page.get_by_role("button", name="Not now").click()
+    expect(page.locator("#tasks-empty")).to_have_text("Nothing is shown without the secret.")
+    form(page).get_by_label("Message").fill("hello")
+    form(page).get_by_role("button", name="Schedule").click()
+    expect(page.locator("#schedule-problem")).to_contain_text("Enter it first")
+    page.get_by_role("button", name="Enter secret").click()
+    give(page, SECRET)
+    form(page).get_by_role("button", name="Schedule").click()
+    expect(page.locator("#schedule-status")).to_contain_text("Scheduled for ")
+
+
+def test_a_secret_that_was_changed_is_asked_for_again(visit: Visit, tmp_path: Path) -> None:
+    with LocalServer(tmp_path / "tasks.db", secret="the old one") as server:  # noqa: S106 - it guards nothing
+        page = visit(server.url)
+        give(page, "the old one")
+        expect(page.locator("#state")).to_have_text("Live")
+        server.stop()
+        port = httpx.URL(server.url).port or 0
+        with LocalServer(tmp_path / "tasks.db", secret="the new one", port=port):  # noqa: S106 - it guards nothing
+            expect(page.get_by_role("dialog")).to_contain_text("no longer right")
+            give(page, "the new one")
+            expect(page.locator("#state")).to_have_text("Live")
