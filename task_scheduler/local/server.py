@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import ipaddress
 import secrets
 import signal
 import socket
@@ -31,6 +30,7 @@ from task_scheduler.http.routes import ROUTES, Context
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.metrics import Metrics
+from task_scheduler.local.origin import OwnPagesOnly, is_loopback
 from task_scheduler.local.routes import local_routes
 from task_scheduler.local.webhooks import TIMEOUT_S as WEBHOOK_TIMEOUT_S
 from task_scheduler.local.webhooks import WebhookSender, check_secret
@@ -64,7 +64,7 @@ class Options:
 
     def check(self) -> None:
         """Raise ServeError unless a server may run like this."""
-        if self.secret is None and not _is_loopback(self.host):
+        if self.secret is None and not is_loopback(self.host):
             raise ServeError(
                 f"{self.host} can be reached by others: set a secret first, by --secret or TASK_SCHEDULER_SECRET."
             )
@@ -108,8 +108,9 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
             secrets=lambda: valid,
             routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
         )
+        app = application(api)
         config = uvicorn.Config(
-            application(api),
+            app if options.secret is not None else OwnPagesOnly(app),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -247,15 +248,6 @@ def _is_web_address(text: str) -> bool:
     except httpx.InvalidURL:
         return False
     return url.scheme in {"http", "https"} and url.host != "" and (url.port is None or url.port in _PORTS)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _travels_in_a_header(secret: str) -> bool:

@@ -1,0 +1,57 @@
+"""Who may use a server without a secret: programs of this machine and its own pages, but no page of another site.
+
+A browser lets any page send requests to 127.0.0.1, and by a name that it rebinds to 127.0.0.1 read the answers too.
+"""
+
+import ipaddress
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from task_scheduler.http.message import JSON, error_response
+
+_ADVICE: Final = "Without a secret it serves this machine alone; with one, by TASK_SCHEDULER_SECRET, whoever has it."
+
+
+class OwnPagesOnly:
+    """Passes on what comes under a name of this machine, and from none but our own pages; the rest gets a 403."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or (reason := refusal(Headers(scope=scope))) is None:
+            return await self._app(scope, receive, send)
+        answer = error_response(403, [f"{reason} {_ADVICE}"])
+        return await Response(answer.body, answer.status, media_type=JSON)(scope, receive, send)
+
+
+def refusal(headers: Headers) -> str | None:
+    """Return why a request is not served, None where it is: a program need not send either header."""
+    host, origin = headers.get("host"), headers.get("origin")
+    if host is not None and not is_loopback(_name(f"//{host}")):
+        return f"This server is not {host[:100]!r}."
+    if origin is not None and origin.partition("://")[2] != host:
+        return f"Pages of {origin[:100]!r} may not use this server."
+    return None
+
+
+def is_loopback(name: str) -> bool:
+    """Tell whether a host name or an address is this machine, and cannot be reached from another (RFC 6761, 6.3)."""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _name(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
