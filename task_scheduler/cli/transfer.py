@@ -88,10 +88,10 @@ def export_tasks(  # noqa: PLR0913 - the options of a command
         state = f"{file} is as it was" if file != "-" else "the rest is missing"
         complain(f"Interrupted after {display.counted(count, 'task')}; {state}.")
         raise typer.Exit(_INTERRUPTED) from None
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        fail(f"Cannot write {file if file != '-' else 'the output'}: {error.strerror}.")
+        if file == "-":
+            raise  # like any other command that cannot print
+        fail(f"Cannot write {file}: {error.strerror}.")
     if file != "-":
         typer.echo(f"Exported {display.counted(count, 'task')} to {file}", err=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 _ROOT: Final = Path(__file__).parents[2]
-WITHIN: Final = 30  # seconds; long enough for anything here, so that a test fails rather than hangs
+WITHIN: Final = 60  # seconds; long enough for anything here, so that a test fails rather than hangs
 
 
 @contextmanager
@@ -21,7 +21,8 @@ def started(
     stdout: int | IO[bytes] = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a command."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TASK_SCHEDULER_")}
+    ours = ("TASK_SCHEDULER_", "COLUMNS", "LINES")  # the last two are pytest's own, and would be the terminal's size
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {"TASK_SCHEDULER_URL": url, "TASK_SCHEDULER_SECRET": secret}
     command = [sys.executable, "-m", "task_scheduler.cli", *arguments]
     with subprocess.Popen(  # noqa: S603 - our own command

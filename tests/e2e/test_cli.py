@@ -189,7 +189,7 @@ def test_in_a_terminal_cancelling_by_a_tag_asks_first(server: LocalServer, answe
     ("words", "completed"),
     [
         ("task-scheduler e", ["events", "export"]),
-        ("task-scheduler list --status ", ["scheduled", "emitted", "cancelled", "failed"]),
+        ("task-scheduler list --status ", ["scheduled", "emitted", "cancelled", "failed", "any"]),
     ],
 )
 def test_a_shell_can_complete_commands_and_values(words: str, completed: list[str]) -> None:
