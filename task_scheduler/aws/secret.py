@@ -1,7 +1,7 @@
-"""The secret in Secrets Manager, kept in memory for a minute."""
+"""The secret in Secrets Manager and the one before it, kept in memory for a minute."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _logger: Final = logging.getLogger(__name__)
 
 _KEEP_MS: Final = 60_000
+_CURRENT: Final = "AWSCURRENT"
+_PREVIOUS: Final = "AWSPREVIOUS"
+"""The labels that Secrets Manager gives to the value put last, and to the one before it."""
 
 
 class StoredSecret:
@@ -27,13 +30,21 @@ class StoredSecret:
         self._read_ms = 0
 
     def __call__(self) -> Sequence[str]:
-        """Return the secret; a known one goes on being valid while it cannot be read."""
+        """Return the secrets; known ones go on being valid while they cannot be read."""
         if not self._known or self._now_ms() > self._read_ms + _KEEP_MS:
             try:
-                self._known = (self._client.get_secret_value(SecretId=self._arn)["SecretString"],)
+                self._known = tuple(self._read())
             except (BotoCoreError, ClientError) as error:
                 _logger.warning("The secret could not be read: %s", type(error).__name__)
                 if not self._known:
                     raise UnavailableError("The secret could not be checked; please try again.") from error
             self._read_ms = self._now_ms()
         return self._known
+
+    def _read(self) -> Iterator[str]:
+        """Yield the secret that callers shall send, then the one that they may go on to send while it has its label."""
+        yield self._client.get_secret_value(SecretId=self._arn, VersionStage=_CURRENT)["SecretString"]
+        try:
+            yield self._client.get_secret_value(SecretId=self._arn, VersionStage=_PREVIOUS)["SecretString"]
+        except self._client.exceptions.ResourceNotFoundException:
+            return  # it was never changed, or the label was taken away

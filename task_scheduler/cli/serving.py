@@ -23,6 +23,14 @@ def serve(  # noqa: PLR0913 - the options of a command
             help="Secret that callers send as x-pd-secret. Prefer the variable: others can see a command line.",
         ),
     ] = None,
+    old_secret: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TASK_SCHEDULER_OLD_SECRET",
+            show_envvar=True,
+            help="Secret that is taken as well, while callers move from it to the other.",
+        ),
+    ] = None,
     webhook: Annotated[
         list[str] | None, typer.Option(metavar="URL", help="Post every event there; may be given several times.")
     ] = None,
@@ -51,6 +59,7 @@ def serve(  # noqa: PLR0913 - the options of a command
         port=port,
         data=data,
         secret=secret or None,
+        old_secret=old_secret or None,
         webhooks=webhook or (),
         webhook_secret=webhook_secret or None,
         test_clock=test_clock,

@@ -58,9 +58,16 @@ class Options:
     """0 takes a free one."""
     data: Path
     secret: str | None = None
+    old_secret: str | None = None
+    """Is taken as well, while callers move from it to the secret."""
     webhooks: Sequence[str] = ()
     webhook_secret: str | None = None
     test_clock: bool = False
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets that callers may send."""
+        return tuple(secret for secret in (self.secret, self.old_secret) if secret is not None)
 
     def check(self) -> None:
         """Raise ServeError unless a server may run like this."""
@@ -68,8 +75,12 @@ class Options:
             raise ServeError(
                 f"{self.host} can be reached by others: set a secret first, by --secret or TASK_SCHEDULER_SECRET."
             )
-        if self.secret is not None and not _travels_in_a_header(self.secret):
-            raise ServeError("The secret must be printable ASCII without spaces at its ends: it travels in a header.")
+        if self.secret is None and self.old_secret is not None:
+            raise ServeError(
+                "There is an old secret and none that replaces it: set TASK_SCHEDULER_SECRET, or --secret."
+            )
+        if not all(_travels_in_a_header(secret) for secret in self.secrets):
+            raise ServeError("A secret must be printable ASCII without spaces at its ends: it travels in a header.")
         for url in self.webhooks:
             if not _is_web_address(url):
                 raise ServeError(f"The webhook {url!r} must be an address that begins with http:// or https://.")
@@ -99,13 +110,12 @@ def serve(options: Options, announce: Callable[[str], None]) -> None:
 async def _serve(options: Options, listener: socket.socket, announce: Callable[[str], None]) -> None:
     clock = TestClock() if options.test_clock else system_ms
     metrics = Metrics()
-    valid = () if options.secret is None else (options.secret,)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(LocalEngine(options.data, now_ms=clock, observer=metrics))
         await stack.enter_async_context(_webhooks(options, engine))
         api = Api(
             Context(engine, streams=True),
-            secrets=lambda: valid,
+            secrets=lambda: options.secrets,
             routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
         )
         app = application(api)
