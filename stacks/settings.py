@@ -48,7 +48,7 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
     return parse
 
 
-def _optional(parse: Callable[[object], int]) -> Callable[[object], int | None]:
+def _optional(parse: Callable[[object], Any]) -> Callable[[object], Any]:
     return lambda value: None if value is None else parse(value)
 
 
@@ -85,6 +85,12 @@ def subscription_protocol(endpoint: str) -> str:
     raise ValueError(
         "must be https URLs, email addresses, or ARNs of SQS queues (not FIFO) or Lambda functions", endpoint
     )
+
+
+def _email(value: object) -> str:
+    if not _SUBSCRIBERS["email"].fullmatch(str(value)):
+        raise ValueError("must be an email address")
+    return str(value)
 
 
 def _subscribers(value: object) -> tuple[str, ...]:
@@ -137,6 +143,9 @@ class Settings:
 
     dashboard: bool = _setting(default=True, parse=_switch)
     """Whether CloudWatch shows a page of this deployment; an account's first three cost nothing."""
+
+    alarm_email: str | None = _setting(None, _optional(_email))
+    """Who hears of the alarms, once the address is confirmed."""
 
     subscribers: tuple[str, ...] = _setting((), _subscribers)
     """Who gets each emitted event: https URLs, email addresses, ARNs of SQS queues and Lambda functions."""

@@ -50,7 +50,15 @@ class TaskSchedulerStack(cdk.Stack):
         if settings.subscribers:
             subscribers = Subscribers(self, "Subscribers", topic=delivery.topic, endpoints=settings.subscribers)
             dead_letters["NotDelivered"] = subscribers.dead_letters
-        monitoring = Monitoring(self, "Monitoring", dead_letters=dead_letters)
+        monitoring = Monitoring(
+            self,
+            "Monitoring",
+            dead_letters=dead_letters,
+            rest_api=api.rest,
+            functions={"Api": api.function, "Recorder": recorder.function},
+            sweeper=sweeper.function,
+            email=settings.alarm_email,
+        )
         if settings.dashboard:
             Dashboard(
                 self,

@@ -3,8 +3,14 @@
 from collections.abc import Mapping
 from typing import Final
 
-from aws_cdk import Aws, Duration
+from aws_cdk import Acknowledgment, Aws, Duration, Validations
+from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -12,19 +18,31 @@ from stacks.constructs.python_function import SERVICE
 from task_scheduler.aws import names
 
 _PERIOD: Final = Duration.minutes(1)  # the sweeper's
+_LONGER: Final = Duration.minutes(5)
 
 
 class Monitoring(Construct):
-    """Alarms on what the sweeper counts and on what could not be delivered or recorded.
+    """Alarms on what the sweeper counts, on what could not be delivered or recorded, and on the functions.
 
-    Each goes off at the first count and tells nobody yet: add the actions that suit you. Without data none goes
-    off: a queue that was never used has no metrics.
+    Without data none goes off, but for that of the sweeper: a queue that was never used has no metrics. With an email
+    address each is sent there when it goes off and when it is over; without, add the actions that suit you.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, dead_letters: Mapping[str, sqs.IQueue]) -> None:
+    def __init__(  # noqa: PLR0913 - keyword-only, and each is watched
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        dead_letters: Mapping[str, sqs.IQueue],
+        rest_api: apigateway.RestApi,
+        functions: Mapping[str, lambda_.Function],
+        sweeper: lambda_.Function,
+        email: str | None,
+    ) -> None:
         super().__init__(scope, construct_id)
         self.alarms: Final[list[cloudwatch.Alarm]] = []
         self.counts: Final = [_counted(name, statistic="Sum") for name in names.SWEEPER_COUNTS]
+        self._action: Final = actions.SnsAction(_mailbox(self, email)) if email else None
         self._alarm(
             "Failed",
             _counted("failed", statistic="Sum"),
@@ -43,20 +61,69 @@ class Monitoring(Construct):
                 queue.metric_approximate_number_of_messages_visible(period=_PERIOD, statistic="Maximum"),
                 f"Messages wait in {queue.node.path}: find out why, hand them on, and delete them.",
             )
-
-    def _alarm(self, name: str, metric: cloudwatch.IMetric, description: str) -> None:
-        self.alarms.append(
-            cloudwatch.Alarm(
-                self,
-                name,
-                alarm_description=description,
-                metric=metric,
-                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-                threshold=1,
-                evaluation_periods=1,
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            )
+        self._alarm(
+            "SweeperSilent",
+            sweeper.metric_invocations(period=_LONGER, statistic="Sum"),
+            "The sweeper has not run for five minutes: nothing that dies is mended, and nothing tells of it.",
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            missing=cloudwatch.TreatMissingData.BREACHING,
         )
+        self._alarm(
+            "ServerErrors",
+            rest_api.metric_server_error(period=_LONGER, statistic="Sum"),
+            "The API has answered 5xx five times in five minutes; the log of the function says why.",
+            threshold=5,
+        )
+        for name, function in functions.items():
+            self._alarm(
+                f"{name}Throttled",
+                function.metric_throttles(period=_LONGER, statistic="Sum"),
+                "Lambda had no environment left for a call: raise the account's concurrency, or ask for less of it.",
+            )
+
+    def _alarm(  # noqa: PLR0913 - keyword-only, but for what every alarm says
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        description: str,
+        *,
+        threshold: float = 1,
+        comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_description=description,
+            metric=metric,
+            comparison_operator=comparison,
+            threshold=threshold,
+            evaluation_periods=1,
+            treat_missing_data=missing,
+        )
+        if self._action:
+            alarm.add_alarm_action(self._action)
+            alarm.add_ok_action(self._action)
+        self.alarms.append(alarm)
+
+
+def _mailbox(scope: Construct, email: str) -> sns.Topic:
+    """Define a topic that alarms publish to and an address that hears it, once it is confirmed."""
+    topic = sns.Topic(scope, "Mailbox", enforce_ssl=True)
+    topic.add_subscription(subscriptions.EmailSubscription(email))
+    topic.add_to_resource_policy(
+        iam.PolicyStatement(
+            actions=["sns:Publish"],
+            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+            resources=[topic.topic_arn],
+            conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+        )
+    )
+    Validations.of(topic).acknowledge(
+        # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
+        Acknowledgment(id="AwsSolutions-SNS2", reason="Alarms cannot use AWS's key, and their words are no secret")
+    )
+    return topic
 
 
 def _counted(name: str, *, statistic: str) -> cloudwatch.Metric:

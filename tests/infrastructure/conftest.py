@@ -27,6 +27,7 @@ def other_stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
         production=True,
         keep_tables=False,
         dashboard=False,
+        alarm_email=EMAIL,
         log_retention_days=7,
         task_retention_days=60,
         event_retention_days=14,

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from task_scheduler.aws.sweeper import OVERDUE_MS, Sweep
 from tests.infrastructure.synthesis import Synthesis
+from tests.infrastructure.test_subscribers import EMAIL
 
 VISIBLE: Final = "ApproximateNumberOfMessagesVisible"
 
@@ -20,17 +21,55 @@ def dimensions(stack: Synthesis, alarm: dict[str, Any]) -> dict[str, str]:
 
 
 def test_there_is_an_alarm_for_each_way_to_miss_a_message(stack: Synthesis, other_stack: Synthesis) -> None:
-    assert alarms(stack).keys() == {"Failed", "Overdue", "NotRecorded"}
-    assert alarms(other_stack).keys() == {"Failed", "Overdue", "NotRecorded", "NotDelivered"}
+    watched = {"Failed", "Overdue", "NotRecorded", "SweeperSilent", "ServerErrors", "ApiThrottled", "RecorderThrottled"}
+    assert alarms(stack).keys() == watched
+    assert alarms(other_stack).keys() == watched | {"NotDelivered"}
+
+
+def test_all_alarms_together_cost_nothing_in_an_account_that_has_no_others(other_stack: Synthesis) -> None:
+    """Ten are free: https://aws.amazon.com/cloudwatch/pricing/."""
+    assert len(alarms(other_stack)) <= 10
 
 
 def test_an_alarm_goes_off_at_the_first_count_and_never_for_want_of_data(other_stack: Synthesis) -> None:
-    for alarm in alarms(other_stack).values():
-        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-        assert (alarm["Threshold"], alarm["EvaluationPeriods"], alarm["Period"]) == (1, 1, 60)
-        assert alarm["TreatMissingData"] == "notBreaching"
-        assert "DatapointsToAlarm" not in alarm
+    for name, alarm in alarms(other_stack).items():
+        assert alarm["EvaluationPeriods"] == 1
         assert alarm["AlarmDescription"]
+        assert "DatapointsToAlarm" not in alarm
+        if name == "SweeperSilent":
+            continue
+        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        assert alarm["Threshold"] == (5 if name == "ServerErrors" else 1)
+        assert alarm["Period"] == (300 if name in {"ServerErrors", "ApiThrottled", "RecorderThrottled"} else 60)
+        assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_a_sweeper_that_does_not_run_is_told_of_though_it_leaves_no_data(stack: Synthesis) -> None:
+    alarm = alarms(stack)["SweeperSilent"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Invocations", "Sum")
+    assert dimensions(stack, alarm) == {"FunctionName": "<Sweeper/Function>"}
+    assert (alarm["ComparisonOperator"], alarm["Threshold"], alarm["Period"]) == ("LessThanThreshold", 1, 300)
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_an_address_hears_when_an_alarm_goes_off_and_when_it_is_over(stack: Synthesis, other_stack: Synthesis) -> None:
+    [mailbox] = other_stack.resources("SNS::Topic", under="Monitoring/")
+    assert "KmsMasterKeyId" not in mailbox.properties  # alarms may not use AWS's key
+    [subscription] = other_stack.resources("SNS::Subscription", under="Monitoring/")
+    assert (subscription.properties["Protocol"], subscription.properties["Endpoint"]) == ("email", EMAIL)
+    for alarm in alarms(other_stack).values():
+        assert [other_stack.text(action) for action in alarm["AlarmActions"]] == ["<Monitoring/Mailbox>"]
+        assert alarm["OKActions"] == alarm["AlarmActions"]
+    assert not stack.resources("SNS::Topic", under="Monitoring/")
+    assert not any("AlarmActions" in alarm for alarm in alarms(stack).values())
+
+
+def test_only_alarms_of_this_account_may_write_to_that_address(other_stack: Synthesis) -> None:
+    [policy] = other_stack.resources("SNS::TopicPolicy", under="Monitoring/")
+    allowed = [one for one in policy.properties["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
+    [statement] = allowed
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
 def test_an_alarm_has_no_name_of_its_own_so_that_two_stacks_can_be_in_an_account(stack: Synthesis) -> None:
