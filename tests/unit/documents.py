@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").rglob("README.md")),
 ]
