@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from task_scheduler import __version__
-from task_scheduler.cli import change, look, serving, transfer, watch
+from task_scheduler.cli import change, doctor, look, serving, transfer, watch
 from task_scheduler.cli.service import complain
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command(name="list")(look.list_tasks)
 app.command()(watch.events)
 app.command(name="import")(transfer.import_tasks)
 app.command(name="export")(transfer.export_tasks)
+app.command()(doctor.doctor)
 app.command()(serving.serve)
 
 

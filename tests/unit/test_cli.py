@@ -385,7 +385,7 @@ def test_help_does_not_wait_for_what_it_does_not_need(command: list[str]) -> Non
 def test_every_command_that_talks_to_a_service_can_be_told_which() -> None:
     commands = typer.main.get_group(app).commands
     assert set(commands) == {
-        *("schedule", "cancel", "reschedule", "show", "list", "events", "import", "export", "serve"),
+        *("schedule", "cancel", "reschedule", "show", "list", "events", "import", "export", "doctor", "serve"),
     }
     for name, command in commands.items():
         variables = {parameter.envvar for parameter in command.params}
