@@ -1,6 +1,7 @@
 """The contract and the routes say the same."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from openapi_spec_validator import validate
 from task_scheduler import __version__
 from task_scheduler.http.errors import _STATUSES
 from task_scheduler.http.routes import ROUTES, openapi
-from task_scheduler.task import HORIZON_MS, MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUOTED_EVENT_BYTES
+from task_scheduler.task import HORIZON_MS, MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUOTED_EVENT_BYTES, new_task
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -62,3 +63,40 @@ def test_the_contract_states_the_version_and_the_limits_that_the_code_has(contra
     assert f"{MAX_DEPTH} levels" in words
     assert HORIZON_MS // 86_400_000 // 365 == 10
     assert "ten years" in contract["components"]["schemas"]["NewTask"]["properties"]["timestamp"]["description"]
+
+
+def test_a_delay_is_bounded_as_times_are_and_written_the_same_in_a_change(contract: dict[str, Any]) -> None:
+    new, change = (contract["components"]["schemas"][name]["properties"]["in"] for name in ("NewTask", "TaskChange"))
+    assert new["oneOf"] == change["oneOf"]
+    assert new["oneOf"][0]["maximum"] * 1000 == HORIZON_MS
+
+
+def test_a_key_that_would_lose_its_spaces_on_the_way_is_not_in_the_contract(contract: dict[str, Any]) -> None:
+    pattern = re.compile(contract["components"]["parameters"]["IdempotencyKey"]["schema"]["pattern"])
+    assert all(pattern.search(key) for key in ("k", "a key", "~" * 255))
+    assert not any(pattern.search(key) for key in ("", " ", " k", "k ", "ä"))
+
+
+def test_a_tag_to_look_for_has_a_name_that_a_tag_can_have(contract: dict[str, Any]) -> None:
+    listed = next(each for each in contract["paths"]["/tasks"]["get"]["parameters"] if each["name"] == "tag")
+    pattern = listed["schema"]["pattern"]
+    assert pattern == contract["components"]["schemas"]["CancellationBatch"]["properties"]["tag"]["pattern"]
+    assert all(re.search(pattern, tag) for tag in ("user:42", "a.b:c:d"))
+    assert not any(re.search(pattern, tag) for tag in ("user", "user:", ":42", "a..b:1", "aws.x:1", "a b:1"))
+
+
+def test_the_contract_leaves_open_what_is_judged_item_by_item_or_not_at_all(contract: dict[str, Any]) -> None:
+    schemas = contract["components"]["schemas"]
+    assert "type" not in schemas["TaskBatch"]["properties"]["tasks"]["items"]
+    assert "type" not in schemas["CancellationBatch"]["properties"]["ids"]["items"]
+    secrets = [
+        schema["properties"]["secret"] for schema in schemas.values() if "secret" in schema.get("properties", {})
+    ]
+    assert len(secrets) == 5
+    assert not any("type" in secret for secret in secrets)
+
+
+def test_each_example_of_a_task_makes_a_task(contract: dict[str, Any]) -> None:
+    for operation in contract["paths"]["/schedule"].values():
+        for example in operation["requestBody"]["content"]["application/json"]["examples"].values():
+            assert new_task(example["value"], task_id="x", now_ms=1_795_300_000_000).due_ms

@@ -1,0 +1,45 @@
+"""What API Gateway does with a request, as far as a function sees it, as a WSGI application."""
+
+import base64
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from task_scheduler.http.gateway import Handler
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+def application(call: Handler) -> "WSGIApplication":
+    """Hand each request to the function as the event of a REST API."""
+
+    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        found = call(_event(environ), None)
+        status = HTTPStatus(found["statusCode"])
+        headers = [(name, value) for name, values in found["multiValueHeaders"].items() for value in values]
+        start_response(f"{status} {status.phrase}", headers)
+        body: str = found["body"]
+        return [base64.b64decode(body) if found["isBase64Encoded"] else body.encode()]
+
+    return app
+
+
+def _event(environ: "WSGIEnvironment") -> dict[str, Any]:
+    path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+    headers = {name[5:].replace("_", "-"): value for name, value in environ.items() if name.startswith("HTTP_")}
+    query = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": environ["REQUEST_METHOD"],
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": dict(query) or None,
+        "multiValueQueryStringParameters": {name: [v for n, v in query if n == name] for name, _ in query} or None,
+        "requestContext": {"stage": "v1", "path": f"/v1{path}", "httpMethod": environ["REQUEST_METHOD"]},
+        "body": base64.b64encode(body).decode() if body else None,
+        "isBase64Encoded": bool(body),
+    }
