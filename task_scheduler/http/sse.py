@@ -28,7 +28,9 @@ async def live(engine: Engine, *, after: int | None) -> AsyncIterator[bytes]:
     while True:
         if events := await engine.events(after=start, limit=_PAGE):
             start = events[-1].sequence
-            yield b"".join(map(_frame, events))
+            piece = b"".join(map(_frame, events))
+            del events  # who does not read shall hold the page once, not twice
+            yield piece
         elif not await engine.wait_for_events(after=start, seconds=HANDSHAKE_INTERVAL_S):
             yield HANDSHAKE
 

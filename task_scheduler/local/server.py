@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +25,11 @@ from starlette.types import Receive, Scope, Send
 from task_scheduler.engine import UnavailableError
 from task_scheduler.http.api import Api, not_found
 from task_scheduler.http.body import MAX_BODY_BYTES
-from task_scheduler.http.message import Request, Response
+from task_scheduler.http.errors import RETRY_AFTER_S
+from task_scheduler.http.message import Request, Response, error_response
 from task_scheduler.http.routes import ROUTES, Context
 from task_scheduler.local.clock import TestClock, system_ms
+from task_scheduler.local.connections import Limits, limited, limits_of_this_process
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.metrics import Metrics
 from task_scheduler.local.origin import OwnPagesOnly, is_loopback
@@ -63,6 +65,7 @@ class Options:
     webhooks: Sequence[str] = ()
     webhook_secret: str | None = None
     test_clock: bool = False
+    limits: Limits = field(default_factory=limits_of_this_process)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -118,9 +121,12 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
             secrets=lambda: options.secrets,
             routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
         )
-        app = application(api)
+        app = application(api, max_streams=options.limits.streams)
         config = uvicorn.Config(
             app if options.secret is not None else OwnPagesOnly(app),
+            http=limited(options.limits),
+            ws="none",
+            timeout_keep_alive=options.limits.idle_s,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -148,10 +154,14 @@ async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None
             await asyncio.gather(*senders, return_exceptions=True)
 
 
-def application(api: Api) -> Starlette:
+def application(api: Api, *, max_streams: int) -> Starlette:
     """Mount the API's routes as an ASGI application."""
+    streams = asyncio.BoundedSemaphore(max_streams)
     return Starlette(
-        routes=[*(Route(path, _Endpoint(api, path)) for path in api.routes), Route("/{path:path}", _NotFound())]
+        routes=[
+            *(Route(path, _Endpoint(api, path, streams)) for path in api.routes),
+            Route("/{path:path}", _NotFound()),
+        ]
     )
 
 
@@ -178,9 +188,10 @@ class _Server(uvicorn.Server):
 class _Endpoint:
     """One path of the API, for every method."""
 
-    def __init__(self, api: Api, path: str) -> None:
+    def __init__(self, api: Api, path: str, streams: asyncio.BoundedSemaphore) -> None:
         self._api = api
         self._path = path
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = StarletteRequest(scope, receive)
@@ -189,7 +200,13 @@ class _Endpoint:
         except ClientDisconnect:  # there is nobody to answer
             return
         answer = await self._api.answer(self._path, _request(request, body))
-        await _response(answer)(scope, receive, send)
+        if isinstance(answer.body, bytes):
+            await _response(answer)(scope, receive, send)
+        elif self._streams.locked():
+            await _response(_too_many_streams())(scope, receive, send)
+        else:
+            async with self._streams:
+                await _response(answer)(scope, receive, send)
 
 
 class _NotFound:
@@ -230,6 +247,11 @@ def _response(answer: Response) -> StarletteResponse:
     if isinstance(answer.body, bytes):
         return StarletteResponse(answer.body, answer.status, headers, answer.content_type)
     return StreamingResponse(_until_stopped(answer.body), answer.status, headers, answer.content_type)
+
+
+def _too_many_streams() -> Response:
+    sentence = "The server has as many event streams as it can serve. Try again, or read GET /events page by page."
+    return error_response(503, [sentence], {"retry-after": str(RETRY_AFTER_S)})
 
 
 async def _until_stopped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -19,6 +19,8 @@ _SECONDS_TO_STOP: Final = 60
 class LocalServer:
     """A server on 127.0.0.1, by default on a free port; its output is in `folder`, or beside the data."""
 
+    program: tuple[str, ...] = ("-m", "task_scheduler.cli", "serve")
+
     def __init__(
         self,
         data: Path,
@@ -33,9 +35,7 @@ class LocalServer:
         self._errors = (folder or data.parent) / "errors.txt"
         command = [
             sys.executable,
-            "-m",
-            "task_scheduler.cli",
-            "serve",
+            *self.program,
             "--port",
             str(port),
             "--data",

@@ -45,6 +45,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.task",
         "task_scheduler.timestamp",
     },
+    "task_scheduler.local.connections": {"task_scheduler.http", "uvicorn"},
     "task_scheduler.local.origin": {"starlette", "task_scheduler.http"},
     "task_scheduler.local.routes": {
         "task_scheduler.http",
@@ -63,6 +64,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.engine",
         "task_scheduler.http",
         "task_scheduler.local",
+        "task_scheduler.local.connections",
         "task_scheduler.local.origin",
         "task_scheduler.local.routes",
         "task_scheduler.local.webhooks",
