@@ -183,8 +183,8 @@ def test_changes_of_one_task_at_once_leave_one_of_them(api: Api, log: EventLog) 
 
 
 @pytest.mark.slow
-def test_a_change_and_a_cancel_at_once_leave_a_cancelled_task(api: Api, log: EventLog) -> None:
-    """Whichever comes first: a cancel that was confirmed holds for the changed task as well."""
+def test_a_cancel_that_was_confirmed_beside_a_change_holds_for_the_changed_task(api: Api, log: EventLog) -> None:
+    """Whichever of the two comes first."""
     count = 20 if api.deployment.kind == "local" else 6
     tasks = [api.schedule({"in": "1h", "message": "never"}) for _ in range(count)]
     due = iso(now_ms() + 4_000)
@@ -194,11 +194,13 @@ def test_a_change_and_a_cancel_at_once_leave_a_cancelled_task(api: Api, log: Eve
         return (_patch(api, task.id, {"timestamp": due}) if number % 2 else api.cancel(task.id)).status
 
     statuses = together(change_or_cancel, enumerate(task for task in tasks for _ in range(2)))
-    assert set(statuses[::2]) == {200}
+    cancels = statuses[::2]
+    assert {200} <= set(cancels) <= {200, 409}  # a slow machine may get to the last ones after their new time
     assert set(statuses[1::2]) <= {200, 409}
     log.pass_by(now_ms() + 4_000)
-    assert not any(log.of(task.id) for task in tasks)
-    assert {api.task(task.id)["status"] for task in tasks} == {"cancelled"}
+    for task, status in zip(tasks, cancels, strict=True):
+        assert len(log.of(task.id)) == (0 if status == 200 else 1)
+        assert api.task(task.id)["status"] == ("cancelled" if status == 200 else "emitted")
 
 
 @pytest.mark.slow
