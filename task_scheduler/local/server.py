@@ -113,12 +113,13 @@ def serve(options: Options, announce: Callable[[str], None]) -> None:
 async def _serve(options: Options, listener: socket.socket, announce: Callable[[str], None]) -> None:
     clock = TestClock() if options.test_clock else system_ms
     metrics = Metrics()
+    valid = options.secrets
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(LocalEngine(options.data, now_ms=clock, observer=metrics))
         await stack.enter_async_context(_webhooks(options, engine))
         api = Api(
             Context(engine, streams=True),
-            secrets=lambda: options.secrets,
+            secrets=lambda: valid,
             routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
         )
         app = application(api, max_streams=options.limits.streams)

@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,7 @@ import pytest
 from emulator import Deployment, Emulator, EmulatorError, deployed
 from emulator.process import HOST
 from emulator.tools import ROOT
+from tests.conformance.clock import eventually
 
 PAST: Final = "2020-08-21T04:29:00.951Z"
 
@@ -37,13 +37,6 @@ def small() -> Iterator[Deployment]:
     with deployed(settings={"secret": "off", "requests_per_second": "1", "request_burst": "5"}) as deployment:
         assert deployment.secret == ""
         yield deployment
-
-
-def eventually(condition: Callable[[], object], *, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.1)
 
 
 def is_free(port: int) -> bool:
@@ -72,7 +65,7 @@ def command(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 def announced(folder: Path, process: subprocess.Popen[str]) -> tuple[str, str]:
     """Wait for the file that says where the deployment is; return URL and secret."""
     file = folder / "there.json"
-    eventually(lambda: file.exists() or process.poll() is not None, seconds=120)
+    eventually(lambda: file.exists() or process.poll() is not None, within=120)
     there = json.loads(file.read_text())
     assert there.keys() == {"url", "secret"}
     return there["url"], there["secret"]
