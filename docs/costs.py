@@ -135,10 +135,12 @@ LISTENER: Final[Usage] = {  # one that is idle comes back every 25 s, and looks 
     "CloudWatch logs": _HOURS * 3600 / 25 * LOG_KB / 1_000_000,
 }
 SWEEPS: Final = _HOURS * 60
-IDLE: Final[Usage] = {  # the sweeper asks 8 shards of 2 states; a query that finds nothing is half a unit
+IDLE: Final[
+    Usage
+] = {  # the sweeper asks 8 shards of 2 states, and counts them; a query that finds nothing is half a unit
     "Lambda calls": SWEEPS,
     "Lambda time (arm64)": SWEEPS * API_SECONDS * 2 * 0.5,
-    "DynamoDB reads": SWEEPS * 16 * 0.5,
+    "DynamoDB reads": SWEEPS * 2 * 16 * 0.5,
     "CloudWatch logs": SWEEPS * LOG_KB / 1_000_000,
 }
 

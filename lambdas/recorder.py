@@ -3,11 +3,14 @@
 from typing import Any
 
 from task_scheduler.aws import environment
+from task_scheduler.aws.metrics import watching
 from task_scheduler.aws.recorder import Emission
 
-recorder = environment.recorder()
+metrics = watching()
+recorder = environment.recorder(metrics)
 
 
+@metrics.written_after
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Record a batch; what could not be recorded goes back to the queue, and nothing else does."""
     messages = event["Records"]

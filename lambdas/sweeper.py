@@ -1,21 +1,39 @@
-"""Runs every minute: starts what is parked, and mends what is overdue."""
+"""Runs every minute: starts what is parked, mends what is overdue, and counts what is scheduled."""
 
+import logging
 from typing import Any, Final
 
-from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import BotoCoreError, ClientError
 
 from task_scheduler.aws import environment
+from task_scheduler.aws.clients import code
+from task_scheduler.aws.metrics import watching
+from task_scheduler.metrics import Metric
 
 _SPARE_MS: Final = 10_000  # of the function's time, for the call that is under way when the sweep has to end
 
-sweeper = environment.sweeper()
-metrics = Metrics()
+logger = logging.getLogger(__name__)
+metrics = watching()
+sweeper = environment.sweeper(metrics)
+census = environment.census()
 
 
-@metrics.log_metrics
+@metrics.written_after
 def handler(_event: object, context: Any) -> None:  # noqa: ANN401 - Lambda's own
     """Sweep once, and count what was found."""
     end_ms = environment.now_ms() + context.get_remaining_time_in_millis() - _SPARE_MS
-    for name, count in sweeper.sweep(end_ms=end_ms).counts().items():
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
+    for name, number in sweeper.sweep(end_ms=end_ms).counts().items():
+        metrics.count(name, number)
+    if environment.now_ms() < end_ms:
+        count_scheduled()
+
+
+def count_scheduled() -> None:
+    """Go on counting what is scheduled; a sweep that worked is not to be repeated for the sake of a figure."""
+    try:
+        pending = census.count_on()
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("What is scheduled could not be counted: %s", code(error))
+    else:
+        if pending is not None:
+            metrics.gauge(Metric.PENDING, pending)

@@ -147,6 +147,9 @@ class Settings:
     alarm_email: str | None = _setting(None, _optional(_email))
     """Who hears of the alarms, once the address is confirmed."""
 
+    open_executions_quota: int = _setting(1_000_000, _whole(1_000, 100_000_000))
+    """How many executions the account may have open in this region; at 80 % of it an alarm goes off."""
+
     subscribers: tuple[str, ...] = _setting((), _subscribers)
     """Who gets each emitted event: https URLs, email addresses, ARNs of SQS queues and Lambda functions."""
 

@@ -57,6 +57,7 @@ class TaskSchedulerStack(cdk.Stack):
             rest_api=api.rest,
             functions={"Api": api.function, "Recorder": recorder.function},
             sweeper=sweeper.function,
+            open_executions_quota=settings.open_executions_quota,
             email=settings.alarm_email,
         )
         if settings.dashboard:
@@ -64,7 +65,6 @@ class TaskSchedulerStack(cdk.Stack):
                 self,
                 "Dashboard",
                 alarms=monitoring.alarms,
-                counts=monitoring.counts,
                 rest_api=api.rest,
                 machine=timer.machine,
                 functions={

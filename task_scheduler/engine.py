@@ -10,6 +10,9 @@ from task_scheduler.task import Event, Status, Task
 MAX_PAGE_BYTES: Final = 1_000_000
 """About how many bytes of events one page has at most, so that a page fits into an answer (6 MB, AWS Lambda quotas)."""
 
+OVERDUE_MS: Final = 60_000
+"""How late a task may be before it counts as overdue, which operators are told."""
+
 
 class EngineError(Exception):
     """An engine could not do what was asked; the text is a sentence for the caller."""
@@ -82,6 +85,9 @@ class Engine(Protocol):
 
     def now_ms(self) -> int:
         """Return the time that this engine goes by, in milliseconds since the Unix epoch."""
+
+    async def problems(self) -> list[str]:
+        """Return what is wrong now, a sentence for each, that names no task: anybody may read it. Raises nothing."""
 
     async def schedule(self, task: Task) -> Task:
         """Keep a new task for good, and return it; when this returns, the task will be emitted.

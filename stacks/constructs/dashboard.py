@@ -11,6 +11,10 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from stacks.constructs.monitoring import counted
+from task_scheduler.aws import names
+from task_scheduler.metrics import Metric
+
 _PERIOD: Final = Duration.minutes(1)
 
 
@@ -23,7 +27,6 @@ class Dashboard(Construct):
         construct_id: str,
         *,
         alarms: Sequence[cloudwatch.IAlarm],
-        counts: Sequence[cloudwatch.IMetric],
         rest_api: apigateway.RestApi,
         machine: sfn.StateMachine,
         functions: Mapping[str, lambda_.Function],
@@ -45,11 +48,15 @@ class Dashboard(Construct):
                         rest_api.metric_client_error(label="4xx", period=_PERIOD),
                         rest_api.metric_server_error(label="5xx", period=_PERIOD),
                     ),
+                    _graph("Seconds until an answer, without GET /events", *_spread(Metric.LATENCY)),
+                    _graph("Seconds from a task's time until it went out", *_spread(Metric.LATENESS)),
+                ],
+                [
                     _graph(
-                        "Latency of answers, the waiting of /events included",
-                        rest_api.metric_latency(label="p50", statistic="p50", period=_PERIOD),
-                        rest_api.metric_latency(label="p99", statistic="p99", period=_PERIOD),
+                        "Tasks a minute",
+                        *(counted(name) for name in (Metric.SCHEDULED, Metric.EMITTED, Metric.CANCELLED)),
                     ),
+                    _graph("Tasks that are scheduled", counted(Metric.PENDING, statistic="Maximum")),
                     _graph(
                         "Timers a minute",
                         machine.metric_started(label="started", period=_PERIOD),
@@ -59,7 +66,7 @@ class Dashboard(Construct):
                     ),
                 ],
                 [
-                    _graph("What the sweeper counts", *counts),
+                    _graph("What the sweeper counts", *map(counted, names.SWEEPER_COUNTS)),
                     _graph(
                         "Age of the oldest event to record",
                         events.metric_approximate_age_of_oldest_message(label="seconds", period=_PERIOD),
@@ -75,7 +82,10 @@ class Dashboard(Construct):
                 [
                     _graph("Errors", *(function.metric_errors(label=name, period=_PERIOD) for name, function in each)),
                     _graph(
-                        "Throttles", *(function.metric_throttles(label=name, period=_PERIOD) for name, function in each)
+                        "Throttles",
+                        counted(Metric.THROTTLED, label="calls of AWS"),
+                        machine.metric_throttled(label="timers", period=_PERIOD),
+                        *(function.metric_throttles(label=name, period=_PERIOD) for name, function in each),
                     ),
                     _graph(
                         "Duration, p99",
@@ -87,6 +97,10 @@ class Dashboard(Construct):
                 ],
             ],
         )
+
+
+def _spread(name: str) -> list[cloudwatch.IMetric]:
+    return [counted(name, statistic=statistic, label=statistic) for statistic in ("p50", "p99", "Maximum")]
 
 
 def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:

@@ -16,6 +16,7 @@ from constructs import Construct
 
 from stacks.constructs.python_function import SERVICE
 from task_scheduler.aws import names
+from task_scheduler.metrics import Metric
 
 _PERIOD: Final = Duration.minutes(1)  # the sweeper's
 _LONGER: Final = Duration.minutes(5)
@@ -37,22 +38,22 @@ class Monitoring(Construct):
         rest_api: apigateway.RestApi,
         functions: Mapping[str, lambda_.Function],
         sweeper: lambda_.Function,
+        open_executions_quota: int,
         email: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.alarms: Final[list[cloudwatch.Alarm]] = []
-        self.counts: Final = [_counted(name, statistic="Sum") for name in names.SWEEPER_COUNTS]
         self._action: Final = actions.SnsAction(_mailbox(self, email)) if email else None
         self._alarm(
             "Failed",
-            _counted("failed", statistic="Sum"),
+            counted(Metric.FAILED),
             "A task failed: its message could not be published for a day. GET /tasks?status=failed names it.",
         )
         # One sweep is enough: what a sweep counts has been late by more than 60 s already. The maximum, as sweeps
         # that overlap count the same tasks.
         self._alarm(
             "Overdue",
-            _counted("overdue", statistic="Maximum"),
+            counted(names.OVERDUE, statistic="Maximum"),
             "A task is overdue by more than 60 s and was not seen to be emitted; the sweeper is mending it.",
         )
         for name, queue in dead_letters.items():
@@ -80,6 +81,25 @@ class Monitoring(Construct):
                 function.metric_throttles(period=_LONGER, statistic="Sum"),
                 "Lambda had no environment left for a call: raise the account's concurrency, or ask for less of it.",
             )
+
+        self._alarm(
+            "Throttled",
+            counted(Metric.THROTTLED, period=_LONGER),
+            "AWS has refused a hundred calls in five minutes as too many; tasks are accepted all the same and started "
+            "by the sweeper. Raise the quota that is too low.",
+            threshold=100,
+        )
+        self._alarm(
+            "OpenExecutions",
+            # Of all state machines of the account; it tells of none below 10,000:
+            # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+            cloudwatch.Metric(
+                namespace="AWS/States", metric_name="OpenExecutionCount", period=_LONGER, statistic="Maximum"
+            ),
+            "More than 80 % of the executions that this account may have open in this region are: beyond its quota, "
+            "tasks wait in the table for their start. Raise the quota, or make arming_window_days smaller.",
+            threshold=open_executions_quota * 0.8,
+        )
 
     def _alarm(  # noqa: PLR0913 - keyword-only, but for what every alarm says
         self,
@@ -126,12 +146,15 @@ def _mailbox(scope: Construct, email: str) -> sns.Topic:
     return topic
 
 
-def _counted(name: str, *, statistic: str) -> cloudwatch.Metric:
+def counted(
+    name: str, *, statistic: str = "Sum", period: Duration = _PERIOD, label: str | None = None
+) -> cloudwatch.Metric:
     """Return a metric of ours; Powertools adds the service as its dimension."""
     return cloudwatch.Metric(
         namespace=Aws.STACK_NAME,
         metric_name=name,
         dimensions_map={"service": SERVICE},
-        period=_PERIOD,
+        period=period,
         statistic=statistic,
+        label=label,
     )

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from task_scheduler.aws.clients import unavailable
+from task_scheduler import timestamp
+from task_scheduler.aws.clients import code, unavailable
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.registry import OPEN, Record, Registry, State
 from task_scheduler.aws.timer import Timer
 from task_scheduler.engine import (
     MAX_PAGE_BYTES,
+    OVERDUE_MS,
     EngineError,
     KeyConflictError,
     TaskNotFoundError,
@@ -21,6 +23,7 @@ from task_scheduler.engine import (
     TooLateError,
     UnavailableError,
 )
+from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, Status, Task
 
 _logger: Final = logging.getLogger(__name__)
@@ -29,12 +32,14 @@ _TRIES: Final = 3
 _KEEPS_CHANGING: Final = "The task keeps changing; please try again."
 _DAY_MS: Final = 86_400_000
 _POLL_S: Final = 0.25
+_LOOK_AGAIN_MS: Final = 10_000  # anybody may ask for problems
+_LOOKED_AT: Final = 10  # tasks: some may have been emitted a moment ago, which the index does not know yet
 
 
 class AwsEngine:
     """An Engine on DynamoDB and Step Functions. Its calls block: a Lambda function serves one request at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only where it matters
         self,
         registry: Registry,
         timer: Timer,
@@ -42,24 +47,52 @@ class AwsEngine:
         *,
         arming_window_days: float,
         now_ms: Callable[[], int],
+        observer: Observer,
     ) -> None:
         self._registry = registry
         self._timer = timer
         self._log = log
         self._arming_window_ms = arming_window_days * _DAY_MS
         self._now_ms = now_ms
+        self._observer = observer
+        self._looked_ms = 0
+        self._problems: list[str] = []
 
     def now_ms(self) -> int:
         """Return the time of the injected clock."""
         return self._now_ms()
 
+    async def problems(self) -> list[str]:
+        """Look whether the table answers and whether anything in it is overdue, at most every 10 s."""
+        if self._now_ms() >= self._looked_ms + _LOOK_AGAIN_MS:
+            self._problems = self._look()
+            self._looked_ms = self._now_ms()
+        return self._problems
+
+    def _look(self) -> list[str]:
+        try:
+            with unavailable("The table of tasks"):
+                late = self._registry.due(
+                    State.SCHEDULED, until_ms=self._now_ms() - OVERDUE_MS, after=None, limit=_LOOKED_AT
+                )
+                records = self._registry.get_all([place.task_id for place in late])
+                overdue = [record.task for record in records if record.state is State.SCHEDULED]
+        except UnavailableError as error:
+            return [str(error)]
+        overdue = [task for task in overdue if task.expected_ms <= self._now_ms() - OVERDUE_MS]
+        if not overdue:
+            return []
+        due = timestamp.format(overdue[0].due_ms)
+        return [f"Tasks are overdue: one was due at {due}. They are tried again, for a day at least."]
+
     async def schedule(self, task: Task) -> Task:
         """Keep a task and start its timer, if the wait is one that an execution may live through."""
         near = self._is_near(task)
-        with unavailable("The table of tasks"):
+        with unavailable("The table of tasks", task.id):
             new = self._registry.put(task, State.SCHEDULED if near else State.PARKED)
         # From here on the task is accepted: whatever fails below, the sweeper finds it in the table and starts it.
         if new:
+            self._observer.count(Metric.SCHEDULED)
             if near:
                 self._start(Record(task, State.SCHEDULED))
             return task
@@ -106,8 +139,9 @@ class AwsEngine:
                 return record.task
             self._take_back(record)
             now_ms = self._now_ms()
-            with unavailable("The table of tasks"):
+            with unavailable("The table of tasks", task_id):
                 if self._registry.move(record, State.CANCELLED, now_ms=now_ms):
+                    self._observer.count(Metric.CANCELLED)
                     return replace(record.task, status=Status.CANCELLED, ended_ms=now_ms)
         raise UnavailableError(_KEEPS_CHANGING)
 
@@ -128,7 +162,7 @@ class AwsEngine:
             self._take_back(record)
             near = self._is_near(new)
             state = State.SCHEDULED if near else State.PARKED
-            with unavailable("The table of tasks"):
+            with unavailable("The table of tasks", task_id):
                 if self._registry.reschedule(record, new, state):
                     if near:
                         self._start(Record(new, state))
@@ -166,12 +200,12 @@ class AwsEngine:
         # A parked task has no timer, unless it was parked because its start seemed to fail.
         if record.state is State.PARKED and not self._is_near(task):
             return
-        with unavailable("The timer of the task"):
+        with unavailable("The timer of the task", task.id):
             if not self._timer.stop(task, now_ms=self._now_ms()):
                 raise TooLateError(task)
 
     def _find(self, task_id: str) -> Record:
-        with unavailable("The table of tasks"):
+        with unavailable("The table of tasks", task_id):
             record = self._registry.get(task_id)
         if record is None:
             raise TaskNotFoundError(task_id)
@@ -182,11 +216,12 @@ class AwsEngine:
         try:
             self._timer.start(record.task)
         except (BotoCoreError, ClientError) as error:
-            _logger.warning("The timer of task %s did not start: %s", record.task.id, type(error).__name__)
+            about = {"task_id": record.task.id}
+            _logger.warning("The timer of a task did not start: %s", code(error), extra=about)
             try:
                 self._registry.move(record, State.PARKED, now_ms=self._now_ms())
-            except (BotoCoreError, ClientError):
-                _logger.warning("Task %s could not be parked either.", record.task.id)
+            except (BotoCoreError, ClientError) as second:
+                _logger.warning("Nor could the task be parked: %s", code(second), extra=about)
 
 
 def _refuse_ended(record: Record) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 
 from task_scheduler.aws import names
+from task_scheduler.aws.census import Census
 from task_scheduler.aws.clients import client
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
@@ -14,6 +15,7 @@ from task_scheduler.aws.registry import Registry
 from task_scheduler.aws.secret import StoredSecret
 from task_scheduler.aws.sweeper import Sweeper
 from task_scheduler.aws.timer import Timer
+from task_scheduler.metrics import Observer
 
 
 def now_ms() -> int:
@@ -40,21 +42,26 @@ def timer() -> Timer:
     return Timer(client("stepfunctions"), os.environ[names.STATE_MACHINE_ARN])
 
 
-def engine() -> AwsEngine:
+def engine(observer: Observer) -> AwsEngine:
     """Return the engine behind the API."""
     window = _days(names.ARMING_WINDOW_DAYS)
-    return AwsEngine(registry(), timer(), event_log(), arming_window_days=window, now_ms=now_ms)
+    return AwsEngine(registry(), timer(), event_log(), arming_window_days=window, now_ms=now_ms, observer=observer)
 
 
-def recorder() -> Recorder:
+def recorder(observer: Observer) -> Recorder:
     """Return what writes emissions down."""
-    return Recorder(client("dynamodb", once=True), registry(), event_log(), now_ms=now_ms)
+    return Recorder(client("dynamodb", once=True), registry(), event_log(), now_ms=now_ms, observer=observer)
 
 
-def sweeper() -> Sweeper:
+def sweeper(observer: Observer) -> Sweeper:
     """Return the safety net."""
     window = _days(names.ARMING_WINDOW_DAYS)
-    return Sweeper(registry(), timer(), recorder(), arming_window_days=window, now_ms=now_ms)
+    return Sweeper(registry(), timer(), recorder(observer), arming_window_days=window, now_ms=now_ms)
+
+
+def census() -> Census:
+    """Return what counts the tasks that are scheduled."""
+    return Census(registry())
 
 
 def secrets() -> Callable[[], tuple[str, ...]] | StoredSecret:

@@ -19,7 +19,8 @@ EVENT: Final = "event"
 ATTRIBUTES: Final = "attributes"
 
 # What a sweep counts, as metrics.
-SWEEPER_COUNTS: Final = ("armed", "overdue", "recorded", "rearmed", "failed")
+OVERDUE: Final = "overdue"
+SWEEPER_COUNTS: Final = ("armed", OVERDUE, "recorded", "rearmed", "failed")
 
 # Keys of the tables.
 TASK_ID: Final = "id"

@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from task_scheduler.aws.clients import code
 from task_scheduler.aws.event_log import EventLog
-from task_scheduler.aws.registry import Registry, State
+from task_scheduler.aws.registry import Record, Registry, State
+from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, is_task_id, read_event
 
 if TYPE_CHECKING:
@@ -33,25 +34,38 @@ class Recorder:
     """Writes emissions down. What is repeated, by SNS, SQS or a caller whose answer was lost, changes nothing."""
 
     def __init__(
-        self, client: "DynamoDBClient", registry: Registry, log: EventLog, *, now_ms: Callable[[], int]
+        self,
+        client: "DynamoDBClient",
+        registry: Registry,
+        log: EventLog,
+        *,
+        now_ms: Callable[[], int],
+        observer: Observer,
     ) -> None:
         self._client = client  # one that tries once: a slow write must not land after readers have passed its number
         self._registry = registry
         self._log = log
         self._now_ms = now_ms
+        self._observer = observer
 
     def record(self, emissions: Sequence[Emission]) -> list[bool]:
         """Record emissions in their order; tell for each whether that is done, or has to be tried again later."""
         ids = [_task_id(emission.event) for emission in emissions]
-        done = {task_id: self._is_settled(task_id) for task_id in dict.fromkeys(ids)}
+        records: dict[str | None, Record] = {}
+        done = {task_id: self._is_settled(task_id, records) for task_id in dict.fromkeys(ids)}
         numbers = _Numbers(self._log, list(done.values()).count(False), self._now_ms)
         for task_id, emission in zip(ids, emissions, strict=True):
             if task_id is not None and not done[task_id]:
                 done[task_id] = self._record(task_id, emission, numbers)
+                if done[task_id]:
+                    self._count(emission, records.get(task_id))
         return [done[task_id] for task_id in ids]
 
-    def _is_settled(self, task_id: str | None) -> bool:
-        """Tell whether there is nothing to record; where that cannot be read, the recording itself will find out."""
+    def _is_settled(self, task_id: str | None, records: dict[str | None, Record]) -> bool:
+        """Tell whether there is nothing to record, and note what is kept of the task.
+
+        Where that cannot be read, the recording itself will find out.
+        """
         if task_id is None:
             _logger.warning("A message on the topic was not published by the state machine; it is left out of the log.")
             return True
@@ -60,8 +74,17 @@ class Recorder:
         except (BotoCoreError, ClientError):
             return False
         if record is None:
-            _logger.warning("The message of an unknown task %s is left out of the log.", task_id)
-        return record is None or record.state is State.EMITTED
+            _logger.warning("The message of an unknown task is left out of the log.", extra={"task_id": task_id})
+            return True
+        records[task_id] = record
+        return record.state is State.EMITTED
+
+    def _count(self, emission: Emission, record: Record | None) -> None:
+        """Count an emission that is recorded; a rare one twice, where two recorders have it at the same moment."""
+        self._observer.count(Metric.EMITTED)
+        if record is not None:
+            late_ms = emission.emitted_ms - record.task.expected_ms
+            self._observer.observe(Metric.LATENESS, [max(late_ms, 0) / 1000])  # SQS's clock is not Step Functions'
 
     def _record(self, task_id: str, emission: Emission, numbers: "_Numbers") -> bool:
         for _ in range(_TRIES):
@@ -70,7 +93,7 @@ class Recorder:
                     return True
             except (BotoCoreError, ClientError) as error:
                 # It may have worked: then the next try finds the task emitted.
-                _logger.warning("The emission of task %s was not recorded yet: %s", task_id, type(error).__name__)
+                _logger.warning("An emission was not recorded yet: %s", code(error), extra={"task_id": task_id})
         return False
 
     def _append(self, task_id: str, emission: Emission, sequence: int) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from task_scheduler.aws.clients import code
 from task_scheduler.engine import UnavailableError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class StoredSecret:
             try:
                 self._known = tuple(self._read())
             except (BotoCoreError, ClientError) as error:
-                _logger.warning("The secret could not be read: %s", type(error).__name__)
+                _logger.warning("The secret could not be read: %s", code(error))
                 if not self._known:
                     raise UnavailableError("The secret could not be checked; please try again.") from error
             self._read_ms = self._now_ms()

@@ -10,10 +10,12 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from task_scheduler.aws.clients import code
 from task_scheduler.aws.names import SWEEPER_COUNTS
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.registry import Record, Registry, State
 from task_scheduler.aws.timer import Fate, Timer
+from task_scheduler.engine import OVERDUE_MS
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -21,9 +23,6 @@ LOOK_MS: Final = 45_000
 """How late a task may be before it is looked at: its timer publishes within seconds, and the recorder follows.
 
 With a sweep every minute, what was lost goes out within two minutes of its time."""
-
-OVERDUE_MS: Final = 60_000
-"""How late a task may be before it counts as overdue, which operators are told."""
 
 GIVE_UP_MS: Final = 86_400_000
 """How late a task may be before it has failed, if it was also tried often enough: the sweeper may have been away."""
@@ -105,7 +104,8 @@ class Sweeper:
                     if record.state is state and self._now_ms() < end_ms:  # the index is a moment behind the table
                         attend(record)
                 except (BotoCoreError, ClientError) as error:
-                    _logger.warning("Task %s has to wait for the next sweep: %s", record.task.id, type(error).__name__)
+                    about = {"task_id": record.task.id}
+                    _logger.warning("A task has to wait for the next sweep: %s", code(error), extra=about)
 
             records = self._registry.get_all([entry.task_id for entry in found])
             if self._threads == 1:
@@ -144,11 +144,11 @@ class Sweeper:
         elif fate is Fate.DEAD and late_ms > GIVE_UP_MS and record.rearmed >= LEAST_TIMERS:
             if self._registry.move(record, State.FAILED, now_ms=now_ms):
                 sweep.count("failed")
-                _logger.error("Task %s failed: its message could not be published for a day.", task.id)
+                _logger.error("A task failed: its message was not published for a day.", extra={"task_id": task.id})
         elif fate is Fate.DEAD and (renewed := self._registry.rearm(record)) is not None:
             # The new timer does the waiting between two attempts.
             pause_ms = _FIRST_PAUSE_MS * 2 ** min(renewed.rearmed - 2, 10) if renewed.rearmed > 1 else 0
-            _logger.warning("The timer of task %s died; it is started again.", task.id)
+            _logger.warning("The timer of a task died; it is started again.", extra={"task_id": task.id})
             self._timer.start(renewed.task, not_before_ms=_whole_second(now_ms + min(int(pause_ms), _LONGEST_PAUSE_MS)))
             sweep.count("rearmed")
 

@@ -69,8 +69,14 @@ def examine(client: "Client", *, patience_s: float) -> Iterator[Finding]:
 
 
 def _answer(client: "Client", _patience_s: float) -> Iterator[Finding]:
-    version = client.health()
-    yield Finding("answer", ok=True, says=f"{client.url} answers, version {version}.")
+    from task_scheduler.client import ServerError
+
+    try:
+        version = client.health()
+    except ServerError as error:  # it says what is wrong; most of it may work all the same
+        yield Finding("answer", ok=False, says=f"{client.url} answers: {error}")
+    else:
+        yield Finding("answer", ok=True, says=f"{client.url} answers, version {version}.")
     next(client.list(page_size=1), None)
     yield Finding("secret", ok=True, says="It lets us in.")
 

@@ -46,6 +46,7 @@ def serve(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Run the scheduler on this machine until Ctrl-C."""
     from task_scheduler.local import server
+    from task_scheduler.local.logs import log_to_stderr
     from task_scheduler.local.store import DataFileError
 
     def announce(url: str) -> None:
@@ -64,6 +65,7 @@ def serve(  # noqa: PLR0913 - the options of a command
         webhook_secret=webhook_secret or None,
         test_clock=test_clock,
     )
+    log_to_stderr()
     try:
         server.serve(options, announce)
     except (server.ServeError, DataFileError) as error:

@@ -1,8 +1,9 @@
 """Answers requests: the guard before each route, and the one shape of every error."""
 
 import logging
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -10,6 +11,7 @@ from task_scheduler.http.errors import INTERNAL_ERROR, respond
 from task_scheduler.http.message import Request, Response, error_response
 from task_scheduler.http.routes import ROUTES, Context, Route
 from task_scheduler.http.secret import Secrets, authorize
+from task_scheduler.metrics import Metric, Observer, Unobserved
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -22,9 +24,18 @@ class Api:
     secrets: Secrets
     routes: Mapping[str, Mapping[str, Route]] = field(default_factory=lambda: ROUTES)
     """By their paths, whose variable parts stand in braces; each is mounted for every method."""
+    observer: Observer = field(default_factory=Unobserved)
+    stopwatch: Callable[[], float] = time.perf_counter
+    """Seconds since whenever."""
 
     async def answer(self, path: str, request: Request) -> Response:
-        """Answer a request to one of the paths; raises nothing."""
+        """Answer a request to one of the paths, and note how long that took; raises nothing."""
+        began = self.stopwatch()
+        response = await self._answer(path, request)
+        self.observer.observe(Metric.LATENCY, [self.stopwatch() - began])
+        return response
+
+    async def _answer(self, path: str, request: Request) -> Response:
         methods = self.routes[path]
         route = methods.get(request.method)
         if route is None:
@@ -38,7 +49,8 @@ class Api:
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             response = respond(error)
             if response is None or response.status >= 500:  # noqa: PLR2004 - server errors
-                _logger.error("%s %s failed: %s", request.method, path, _trace(error))  # noqa: TRY400 - see _trace
+                about = {"task_id": request.params["task_id"]} if "task_id" in request.params else None
+                _logger.error("%s %s failed: %s", request.method, path, _trace(error), extra=about)  # noqa: TRY400 - see _trace
             return response or error_response(500, [INTERNAL_ERROR])
 
 

@@ -148,8 +148,11 @@ async def events(request: Request, context: Context) -> Response:
     return Response(status=200, body=f'{{"events":[{text}],"position":{position}}}'.encode())
 
 
-async def health(_request: Request, _context: Context) -> Response:
-    """Tell that the process lives, and its version."""
+async def health(_request: Request, context: Context) -> Response:
+    """Tell the version, and what is wrong if anything is."""
+    problems = await context.engine.problems()
+    if problems:
+        return json_response({"status": "failing", "version": __version__, "errors": problems}, status=503)
     return json_response({"status": "ok", "version": __version__})
 
 

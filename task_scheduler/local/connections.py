@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from task_scheduler.http.errors import RETRY_AFTER_S
 from task_scheduler.http.message import JSON, error_response
+from task_scheduler.metrics import Metric, Observer, Unobserved
 
 USED_OF_THE_PROTOCOL: Final = frozenset(
     {"connections", "cycle", "flow", "headers", "loop", "pipeline", "transport", "url"}
@@ -86,6 +87,7 @@ class LimitedConnection(HttpToolsProtocol):
     """One connection; `limited` makes the class that has limits."""
 
     limits = Limits()
+    observer: Observer = Unobserved()
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - what uvicorn gives is passed on
         super().__init__(*args, **options)
@@ -101,6 +103,8 @@ class LimitedConnection(HttpToolsProtocol):
         """Take the connection, unless there are too many."""
         super().connection_made(transport)
         beyond = len(self.connections) - self.limits.connections
+        if beyond > 0:
+            self.observer.count(Metric.THROTTLED)
         if beyond > _BEING_REFUSED:
             transport.abort()
         elif beyond > 0:
@@ -237,9 +241,9 @@ class LimitedConnection(HttpToolsProtocol):
         self._timer = self.loop.call_later(self.limits.linger_s, self.transport.abort)
 
 
-def limited(limits: Limits) -> type[LimitedConnection]:
+def limited(limits: Limits, observer: Observer) -> type[LimitedConnection]:
     """Return the protocol with these limits, for uvicorn's `http`."""
-    return type("LimitedConnection", (LimitedConnection,), {"limits": limits})
+    return type("LimitedConnection", (LimitedConnection,), {"limits": limits, "observer": observer})
 
 
 def _answer(status: int, sentence: str) -> bytes:

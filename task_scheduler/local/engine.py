@@ -4,18 +4,21 @@ import asyncio
 import logging
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from filelock import FileLock, Timeout
 
-from task_scheduler.engine import EngineError, KeyConflictError, TaskPage, TaskQuery, UnavailableError
+from task_scheduler import timestamp
+from task_scheduler.engine import OVERDUE_MS, EngineError, KeyConflictError, TaskPage, TaskQuery, UnavailableError
 from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, Task
 
 _logger: Final = logging.getLogger(__name__)
@@ -29,25 +32,14 @@ _EXPIRED_AT_ONCE: Final = 500  # tasks, and events: what a turn takes is short b
 _EXPIRY_INTERVAL_MS: Final = 60_000
 
 
-class Observer(Protocol):
-    """Is told what happened, on the engine's thread; what it does must be quick."""
-
-    def scheduled(self, count: int) -> None:
-        """Count tasks that were accepted."""
-
-    def cancelled(self, count: int) -> None:
-        """Count tasks that were cancelled."""
-
-    def emitted(self, late_ms: list[int]) -> None:
-        """Take the lateness of each task that was emitted."""
-
-
 @dataclass(slots=True)
 class _Call:
     """One change that a caller waits for."""
 
     change: Callable[[Store], Any]
     future: asyncio.Future[Any]
+    counted: Metric | None
+    """What is counted where the change was one."""
     outcome: Any = None
     error: Exception | None = None
 
@@ -80,6 +72,8 @@ class LocalEngine:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="task-scheduler")
         self._closing = False
+        self._writable = True
+        self._webhooks: dict[str, int] = {}
         self._next_expiry_ms = 0
 
     async def __aenter__(self) -> Self:
@@ -94,6 +88,8 @@ class LocalEngine:
             self._reader = Store.open(self._path)
             undo.pop_all()
         self._position = self._reader.position()
+        self._pending = self._reader.pending()
+        self._observer.gauge(Metric.PENDING, self._pending)
         self._thread.start()
         return self
 
@@ -119,8 +115,7 @@ class LocalEngine:
 
     async def schedule(self, task: Task) -> Task:
         """Keep a new task; it is on the disk when this returns."""
-        if await self._change(lambda store: store.insert(task)):
-            self._observer.scheduled(1)
+        if await self._change(lambda store: store.insert(task), Metric.SCHEDULED):
             return task
         kept = self._reader.get(task.id)
         if kept.fingerprint != task.fingerprint:
@@ -137,8 +132,7 @@ class LocalEngine:
 
     async def cancel(self, task_id: str) -> Task:
         """Cancel a task; changes and firing take turns, so that the answer is the truth."""
-        if await self._change(lambda store: store.cancel(task_id, now_ms=self._now_ms())):
-            self._observer.cancelled(1)
+        await self._change(lambda store: store.cancel(task_id, now_ms=self._now_ms()), Metric.CANCELLED)
         return self._reader.get(task_id)
 
     async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
@@ -163,14 +157,40 @@ class LocalEngine:
         due_ms = store.next_due_ms()
         return due_ms is not None and due_ms <= self._now_ms()
 
+    async def problems(self) -> list[str]:
+        """Look at the disk, at what is due and at what webhooks have not taken."""
+        try:
+            due_ms = self._reader.next_due_ms()
+            behind = self._behind()
+        except sqlite3.Error:
+            return ["The data file cannot be read."]
+        found = []
+        if not self._writable:
+            found.append("The data file cannot be written, so no task is accepted or emitted.")
+        if due_ms is not None and due_ms < self._now_ms() - OVERDUE_MS:
+            found.append(f"Tasks are overdue: one was due at {timestamp.format(due_ms)}.")
+        if behind:
+            found.append(f"{behind} of {len(self._webhooks)} webhooks did not take a message for more than a minute.")
+        return found
+
+    def _behind(self) -> int:
+        """Return how many webhooks have still to be given an event that is older than a minute."""
+        return sum(
+            event.emitted_ms < self._now_ms() - OVERDUE_MS
+            for position in self._webhooks.values()
+            for event in self._reader.events(after=position, limit=1)
+        )
+
     async def open_webhook(self, url: str) -> int:
         """Return up to where the log was delivered to a webhook."""
         position: int = await self._change(lambda store: store.open_webhook(url))
+        self._webhooks[url] = position
         return position
 
     async def advance_webhook(self, url: str, position: int) -> None:
         """Remember up to where the log was delivered to a webhook."""
         await self._change(lambda store: store.advance_webhook(url, position))
+        self._webhooks[url] = position
 
     async def position(self) -> int:
         """Return the sequence number of the newest event."""
@@ -196,8 +216,8 @@ class LocalEngine:
             return False
         return True
 
-    async def _change(self, change: Callable[[Store], Any]) -> Any:  # noqa: ANN401 - what the change returns
-        call = _Call(change, self._loop.create_future())
+    async def _change(self, change: Callable[[Store], Any], counted: Metric | None = None) -> Any:  # noqa: ANN401 - what the change returns
+        call = _Call(change, self._loop.create_future(), counted)
         self._calls.put(call)
         return await call.future
 
@@ -238,17 +258,29 @@ class LocalEngine:
             # Nothing of this turn was kept: callers are told so, and what is due stays due. Mostly it is the disk that
             # is full or gone; but whatever it is, a thread that ended here would leave everybody waiting for ever.
             _logger.exception("The data file cannot be written")
+            self._writable = False
             for call in calls:
                 call.error = UnavailableError("The task store cannot be written now; nothing was changed. Try again.")
             self._loop.call_soon_threadsafe(self._wake, calls)
             return _PAUSE_S
+        self._writable = True
         if calls or late_ms:
+            self._count(calls, late_ms)
             self._loop.call_soon_threadsafe(self._wake, calls, position)
-        if late_ms:
-            self._observer.emitted(late_ms)
         if next_due_ms is None:
             return _LONGEST_SLEEP_S
         return min((next_due_ms - self._now_ms()) / 1000, _LONGEST_SLEEP_S)
+
+    def _count(self, calls: list[_Call], late_ms: list[int]) -> None:
+        """Count what is on the disk now, whether or not its caller still waits."""
+        counts = Counter(call.counted for call in calls if call.counted and call.outcome and not call.error)
+        if late_ms:
+            counts[Metric.EMITTED] = len(late_ms)
+            self._observer.observe(Metric.LATENESS, (late / 1000 for late in late_ms))
+        for metric, number in counts.items():
+            self._observer.count(metric, number)
+        self._pending += counts[Metric.SCHEDULED] - counts[Metric.CANCELLED] - counts[Metric.EMITTED]
+        self._observer.gauge(Metric.PENDING, self._pending)
 
     def _expire(self, now_ms: int) -> None:
         """Forget what ended long ago: a little in every minute, and in every turn while there is more."""

@@ -36,6 +36,7 @@ from task_scheduler.local.origin import OwnPagesOnly, is_loopback
 from task_scheduler.local.routes import local_routes
 from task_scheduler.local.webhooks import TIMEOUT_S as WEBHOOK_TIMEOUT_S
 from task_scheduler.local.webhooks import WebhookSender, check_secret
+from task_scheduler.metrics import Metric
 
 _MOST_DRAINED: Final = 16 * MAX_BODY_BYTES  # bytes of a body that is too large, read so that its sender hears why
 _PORTS: Final = range(1, 65_536)
@@ -121,11 +122,12 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
             Context(engine, streams=True),
             secrets=lambda: valid,
             routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
+            observer=metrics,
         )
         app = application(api, max_streams=options.limits.streams)
         config = uvicorn.Config(
             app if options.secret is not None else OwnPagesOnly(app),
-            http=limited(options.limits),
+            http=limited(options.limits, metrics),
             ws="none",
             timeout_keep_alive=options.limits.idle_s,
             log_config=None,
@@ -204,6 +206,7 @@ class _Endpoint:
         if isinstance(answer.body, bytes):
             await _response(answer)(scope, receive, send)
         elif self._streams.locked():
+            self._api.observer.count(Metric.THROTTLED)
             await _response(_too_many_streams())(scope, receive, send)
         else:
             async with self._streams:

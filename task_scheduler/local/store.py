@@ -215,6 +215,11 @@ class Store:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def pending(self) -> int:
+        """Count the tasks that are scheduled: by the index, but all of them."""
+        row = self._connection.execute("SELECT count(*) FROM task WHERE status = ?", (Status.SCHEDULED,)).fetchone()
+        return int(row[0])
+
     def expire(self, *, tasks_before_ms: int, events_before_ms: int, limit: int) -> int:
         """Delete up to `limit` tasks that ended before a time, and as many events; return how many went."""
         tasks = [

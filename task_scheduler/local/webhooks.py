@@ -113,11 +113,12 @@ class WebhookSender:
             async with self._client.stream("POST", self._url, content=event.event.encode(), headers=headers) as answer:
                 status = answer.status_code
         except httpx.HTTPError as error:
-            _logger.warning(
-                "The webhook at %s was not reached for task %s: %s", self._name, event.task_id, type(error).__name__
-            )
+            self._warn("was not reached", type(error).__name__, event)
             return False
         delivered = httpx.codes.is_success(status)
         if not delivered:
-            _logger.warning("The webhook at %s answered %d to task %s", self._name, status, event.task_id)
+            self._warn("did not take the event", status, event)
         return delivered
+
+    def _warn(self, what: str, why: object, event: Event) -> None:
+        _logger.warning("The webhook at %s %s: %s", self._name, what, why, extra={"task_id": event.task_id})

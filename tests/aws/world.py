@@ -21,6 +21,7 @@ from task_scheduler.aws.registry import SHARDS, Registry
 from task_scheduler.aws.sweeper import Sweep, Sweeper
 from task_scheduler.aws.timer import Timer
 from task_scheduler.task import Event, Task, new_task
+from tests.unit.observations import Observations
 
 START_MS = timestamp.parse("2026-11-21T09:00:00Z")
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:timer"
@@ -193,15 +194,21 @@ class World:
     def __init__(self, dynamodb: Any, *, arming_window_days: float = 360, shards: int = SHARDS) -> None:  # noqa: ANN401 - moto's client
         self.clock = Clock()
         self.faults = Faults()
+        self.observed = Observations()
         self.machine = StepFunctions(self.clock)
         tables = Faulty(dynamodb, self.faults, self.clock)
         self.registry = Registry(tables, "tasks", retention_days=30, shards=shards, sleep=self.clock.sleep)  # type: ignore[arg-type]  # a faulty client
         self.log = EventLog(tables, "events", retention_days=7, now_ms=self.clock)  # type: ignore[arg-type]  # the same
         timer = Timer(Faulty(self.machine, self.faults, self.clock), MACHINE, sleep=self.clock.sleep)  # type: ignore[arg-type]  # the same
         self.engine = AwsEngine(
-            self.registry, timer, self.log, arming_window_days=arming_window_days, now_ms=self.clock
+            self.registry,
+            timer,
+            self.log,
+            arming_window_days=arming_window_days,
+            now_ms=self.clock,
+            observer=self.observed,
         )
-        self.recorder = Recorder(tables, self.registry, self.log, now_ms=self.clock)  # type: ignore[arg-type]  # the same
+        self.recorder = Recorder(tables, self.registry, self.log, now_ms=self.clock, observer=self.observed)  # type: ignore[arg-type]  # the same
         self.sweeper = Sweeper(
             self.registry, timer, self.recorder, arming_window_days=arming_window_days, now_ms=self.clock, threads=1
         )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from task_scheduler.aws import names
 from task_scheduler.aws.sweeper import Sweep
+from task_scheduler.metrics import Metric
 from tests.infrastructure.synthesis import Synthesis
 
 # The names that the metrics of this stack may have as their dimensions.
@@ -44,10 +45,11 @@ def test_it_shows_only_what_is_of_this_deployment(stack: Synthesis) -> None:
             assert value in OWN[dimension]
 
 
-def test_it_shows_everything_that_a_sweep_counts(stack: Synthesis) -> None:
-    counted = {field.name for field in fields(Sweep)} - {"lock"}
-    assert {name for namespace, name, *_ in metrics(stack) if namespace == "<AWS::StackName>"} == counted
-    assert set(names.SWEEPER_COUNTS) == counted
+def test_it_shows_everything_that_is_counted(stack: Synthesis) -> None:
+    swept = {field.name for field in fields(Sweep)} - {"lock"}
+    assert set(names.SWEEPER_COUNTS) == swept
+    shown = {name for namespace, name, *_ in metrics(stack) if namespace == "<AWS::StackName>"}
+    assert shown == swept | set(Metric)
 
 
 def test_it_shows_every_alarm(stack: Synthesis) -> None:

@@ -3,7 +3,9 @@
 from dataclasses import fields
 from typing import Any, Final
 
-from task_scheduler.aws.sweeper import OVERDUE_MS, Sweep
+from task_scheduler.aws.sweeper import Sweep
+from task_scheduler.engine import OVERDUE_MS
+from task_scheduler.metrics import Metric
 from tests.infrastructure.synthesis import Synthesis
 from tests.infrastructure.test_subscribers import EMAIL
 
@@ -22,6 +24,7 @@ def dimensions(stack: Synthesis, alarm: dict[str, Any]) -> dict[str, str]:
 
 def test_there_is_an_alarm_for_each_way_to_miss_a_message(stack: Synthesis, other_stack: Synthesis) -> None:
     watched = {"Failed", "Overdue", "NotRecorded", "SweeperSilent", "ServerErrors", "ApiThrottled", "RecorderThrottled"}
+    watched |= {"Throttled", "OpenExecutions"}
     assert alarms(stack).keys() == watched
     assert alarms(other_stack).keys() == watched | {"NotDelivered"}
 
@@ -29,6 +32,11 @@ def test_there_is_an_alarm_for_each_way_to_miss_a_message(stack: Synthesis, othe
 def test_all_alarms_together_cost_nothing_in_an_account_that_has_no_others(other_stack: Synthesis) -> None:
     """Ten are free: https://aws.amazon.com/cloudwatch/pricing/."""
     assert len(alarms(other_stack)) <= 10
+
+
+# Any number of these would be too many; those of others are counted over five minutes.
+AT_ONCE: Final = {"Failed", "Overdue", "NotRecorded", "NotDelivered"}
+THRESHOLDS: Final = {"ServerErrors": 5, "Throttled": 100, "OpenExecutions": 1_600_000}
 
 
 def test_an_alarm_goes_off_at_the_first_count_and_never_for_want_of_data(other_stack: Synthesis) -> None:
@@ -39,9 +47,20 @@ def test_an_alarm_goes_off_at_the_first_count_and_never_for_want_of_data(other_s
         if name == "SweeperSilent":
             continue
         assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-        assert alarm["Threshold"] == (5 if name == "ServerErrors" else 1)
-        assert alarm["Period"] == (300 if name in {"ServerErrors", "ApiThrottled", "RecorderThrottled"} else 60)
+        assert alarm["Threshold"] == THRESHOLDS.get(name, 1)
+        assert alarm["Period"] == (60 if name in AT_ONCE else 300)
         assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_the_open_executions_of_the_account_are_held_against_its_quota(stack: Synthesis) -> None:
+    alarm = alarms(stack)["OpenExecutions"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (
+        "AWS/States",
+        "OpenExecutionCount",
+        "Maximum",
+    )
+    assert "Dimensions" not in alarm  # Step Functions counts those of all machines together
+    assert alarm["Threshold"] == 800_000
 
 
 def test_a_sweeper_that_does_not_run_is_told_of_though_it_leaves_no_data(stack: Synthesis) -> None:
@@ -79,9 +98,9 @@ def test_an_alarm_has_no_name_of_its_own_so_that_two_stacks_can_be_in_an_account
 def test_the_alarms_watch_what_this_deployments_sweeper_counts(stack: Synthesis) -> None:
     [sweeper] = stack.resources("Lambda::Function", under="Sweeper/")
     environment = sweeper.properties["Environment"]["Variables"]
-    for name, statistic in {"Failed": "Sum", "Overdue": "Maximum"}.items():
+    for name, statistic in {"Failed": "Sum", "Overdue": "Maximum", "Throttled": "Sum"}.items():
         alarm = alarms(stack)[name]
-        assert alarm["MetricName"] in {field.name for field in fields(Sweep)}
+        assert alarm["MetricName"] in {field.name for field in fields(Sweep)} | {Metric.THROTTLED}
         assert alarm["Statistic"] == statistic
         assert alarm["Namespace"] == environment["POWERTOOLS_METRICS_NAMESPACE"] == {"Ref": "AWS::StackName"}
         assert dimensions(stack, alarm) == {"service": environment["POWERTOOLS_SERVICE_NAME"]}

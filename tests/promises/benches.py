@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from task_scheduler.engine import Engine
 from task_scheduler.local.engine import LocalEngine
+from task_scheduler.metrics import Unobserved
 from task_scheduler.task import Event
 from tests.aws.world import Clock, World, tables
 
@@ -114,7 +115,7 @@ class LocalBench:
         self._open()
 
     def _open(self) -> None:
-        self._local = LocalEngine(self._path, now_ms=self.clock, observer=_Nobody())
+        self._local = LocalEngine(self._path, now_ms=self.clock, observer=Unobserved())
         self.engine: Engine = self._local
         self.run(self._local.__aenter__())
 
@@ -148,13 +149,3 @@ class LocalBench:
         self.run(self._local.__aexit__(None, None, None))
         self._runner.close()
         self._folder.cleanup()
-
-
-class _Nobody:
-    """An observer that looks away."""
-
-    def scheduled(self, count: int) -> None: ...
-
-    def cancelled(self, count: int) -> None: ...
-
-    def emitted(self, late_ms: list[int]) -> None: ...

@@ -16,9 +16,13 @@ class MemoryEngine:
         self.kept: dict[str, Task] = {}
         self.log: list[Event] = []
         self.failure: Exception | None = None
+        self.wrong: list[str] = []
 
     def now_ms(self) -> int:
         return NOW_MS
+
+    async def problems(self) -> list[str]:
+        return self.wrong
 
     async def schedule(self, task: Task) -> Task:
         if self.failure:

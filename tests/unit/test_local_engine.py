@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from task_scheduler.engine import MAX_PAGE_BYTES, TaskNotFoundError, TooLateError, UnavailableError
+from task_scheduler.engine import MAX_PAGE_BYTES, OVERDUE_MS, TaskNotFoundError, TooLateError, UnavailableError
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.metrics import Metric
 from task_scheduler.task import Status, Task
+from tests.unit.observations import Observations
 
 NOW_MS = 1_795_300_000_000
 
@@ -22,21 +24,6 @@ class Clock:
 
     def __call__(self) -> int:
         return self.ms
-
-
-class Observations:
-    def __init__(self) -> None:
-        self.counts: list[tuple[str, int]] = []
-        self.late_ms: list[int] = []
-
-    def scheduled(self, count: int) -> None:
-        self.counts.append(("scheduled", count))
-
-    def cancelled(self, count: int) -> None:
-        self.counts.append(("cancelled", count))
-
-    def emitted(self, late_ms: list[int]) -> None:
-        self.late_ms += late_ms
 
 
 class Desk:
@@ -81,7 +68,7 @@ def test_a_task_is_emitted_at_its_millisecond_and_not_before(desk: Desk) -> None
             assert (event.sequence, event.emitted_ms, event.event) == (1, NOW_MS + 1_000, task().event)
             emitted = await engine.get("1")
             assert (emitted.status, emitted.ended_ms) == (Status.EMITTED, NOW_MS + 1_000)
-            assert desk.observations.late_ms == [0]
+            assert desk.observations.spans[Metric.LATENESS] == [0]
 
     asyncio.run(scenario())
 
@@ -125,7 +112,7 @@ def test_a_cancelled_task_is_never_emitted_and_an_emitted_one_never_cancelled(de
                 await engine.cancel("2")
             with pytest.raises(TaskNotFoundError):
                 await engine.cancel("3")
-            assert desk.observations.counts.count(("cancelled", 1)) == 1
+            assert desk.observations.counts[Metric.CANCELLED] == 1
 
     asyncio.run(scenario())
 
@@ -177,9 +164,72 @@ def test_a_full_disk_refuses_new_tasks_and_loses_none(desk: Desk) -> None:
             engine._writer._connection.execute("PRAGMA max_page_count = 20")  # noqa: SLF001 - a disk of 80 kB
             with pytest.raises(UnavailableError, match="cannot be written"):
                 await engine.schedule(task(2, size=100_000))
+            assert await engine.problems() == ["The data file cannot be written, so no task is accepted or emitted."]
             engine._writer._connection.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001 - room again
             await engine.schedule(task(3, size=100_000))
+            assert await engine.problems() == []
             assert await desk.at(NOW_MS + 1_000) == ["1", "3"]
+            assert desk.observations.counts == {Metric.SCHEDULED: 2, Metric.EMITTED: 2}
+
+    asyncio.run(scenario())
+
+
+def test_what_is_overdue_is_told(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            await engine.schedule(task(1))
+            engine._writer._connection.execute("PRAGMA query_only = ON")  # noqa: SLF001 - a disk that was unplugged
+            desk.clock.ms = task(1).due_ms + OVERDUE_MS
+            assert await engine.problems() == []
+            desk.clock.ms += 1
+            assert "Tasks are overdue: one was due at 2026-11-21T22:26:41.000Z." in await engine.problems()
+
+    asyncio.run(scenario())
+
+
+def test_webhooks_that_take_nothing_are_told(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            for url in ("https://a.example", "https://b.example"):
+                await engine.open_webhook(url)
+            await engine.schedule(task(1))
+            await desk.at(NOW_MS + 1_000)
+            await engine.advance_webhook("https://a.example", 1)
+            desk.clock.ms += OVERDUE_MS
+            assert await engine.problems() == []
+            desk.clock.ms += 1
+            assert await engine.problems() == ["1 of 2 webhooks did not take a message for more than a minute."]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_pending_is_known_after_a_restart_and_counted_from_there(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            for number in range(1, 6):
+                await engine.schedule(task(number, due_ms=NOW_MS + number * 1_000))
+            await engine.schedule(task(5, due_ms=NOW_MS + 5_000))
+            await engine.cancel("5")
+            await engine.cancel("5")
+            assert desk.observations.gauges == {Metric.PENDING: 4}
+        async with desk.open():
+            assert desk.observations.gauges == {Metric.PENDING: 4}
+            await desk.at(NOW_MS + 2_000)
+            assert desk.observations.gauges == {Metric.PENDING: 2}
+        assert desk.observations.counts == {Metric.SCHEDULED: 5, Metric.CANCELLED: 1, Metric.EMITTED: 2}
+
+    asyncio.run(scenario())
+
+
+def test_a_change_counts_though_its_caller_went_away(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            leaving = asyncio.create_task(engine.schedule(task(1)))
+            await asyncio.sleep(0)
+            leaving.cancel()
+            await engine.schedule(task(2))
+            assert desk.observations.counts[Metric.SCHEDULED] == 2
+            assert desk.observations.gauges[Metric.PENDING] == 2
 
     asyncio.run(scenario())
 

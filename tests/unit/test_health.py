@@ -1,0 +1,58 @@
+"""GET /health says what is wrong, to anybody; and how long each answer takes is noted."""
+
+import asyncio
+import json
+
+import pytest
+
+from task_scheduler import __version__
+from task_scheduler.http.api import Api
+from task_scheduler.http.message import Request
+from task_scheduler.http.routes import Context
+from task_scheduler.metrics import Metric
+from tests.unit.memory_engine import MemoryEngine
+from tests.unit.observations import Observations
+
+
+@pytest.fixture
+def engine() -> MemoryEngine:
+    return MemoryEngine()
+
+
+@pytest.fixture
+def observations() -> Observations:
+    return Observations()
+
+
+@pytest.fixture
+def api(engine: MemoryEngine, observations: Observations) -> Api:
+    """An API whose stopwatch shows a quarter of a second more each time."""
+    seconds = iter(range(100))
+    return Api(
+        Context(engine, streams=False),
+        secrets=lambda: ["a secret"],
+        observer=observations,
+        stopwatch=lambda: next(seconds) / 4,
+    )
+
+
+def health(api: Api) -> tuple[int, object]:
+    answer = asyncio.run(api.answer("/health", Request("GET", "/health")))
+    assert isinstance(answer.body, bytes)
+    return answer.status, json.loads(answer.body)
+
+
+def test_a_service_that_is_well_says_so(api: Api) -> None:
+    assert health(api) == (200, {"status": "ok", "version": __version__})
+
+
+def test_one_that_is_not_says_what_is_wrong_in_words(api: Api, engine: MemoryEngine) -> None:
+    engine.wrong = ["The disk is full.", "Tasks are overdue."]
+    assert health(api) == (503, {"status": "failing", "version": __version__, "errors": engine.wrong})
+
+
+def test_every_answer_is_timed_also_one_that_refuses(api: Api, observations: Observations) -> None:
+    health(api)
+    for method in ("GET", "PUT"):
+        asyncio.run(api.answer("/tasks", Request(method, "/tasks")))
+    assert observations.spans == {Metric.LATENCY: [0.25, 0.25, 0.25]}
