@@ -4,7 +4,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format lock docs bootstrap deploy destroy deploy-local clean
+.PHONY: help run test check format lock docs release bootstrap deploy destroy deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -65,6 +65,9 @@ lock: $(DEV) ## Compile the locks again (ARGS=--upgrade for newer versions)
 
 docs: $(RUN) ## Write those parts of docs/ again that are made from the code
 	.venv/bin/python -m docs.generate
+
+release: $(DEV) ## Keep the committed tree as a release, for the tests of upgrades
+	@JSII_NODE="$(CURDIR)/.venv/bin/node" .venv/bin/python -m releases
 
 bootstrap: $(DEV) $(NODE) ## Prepare your AWS account and region for the CDK, once (ARGS= for cdk)
 	$(CDK) bootstrap $(ARGS)

@@ -34,25 +34,42 @@ class Deployment:
     endpoint: str
     outputs: Mapping[str, str] = field(repr=False)
     emulator: Emulator = field(repr=False)
+    folder: Path = field(repr=False)
+    """Of the emulator, and the home of the CDK CLI."""
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - each service has a client of its own
         """Return a boto3 client of the emulator."""
         return _client(service, self.endpoint)
 
+    def deploy(self, assembly: Path) -> "Deployment":
+        """Deploy what was synthesised elsewhere into the same emulator: over this stack if it has its name."""
+        return _deploy(self.emulator, self.folder, assembly)
+
+    def destroy(self, assembly: Path) -> None:
+        """Remove the stack of an assembly, as `make destroy` does."""
+        endpoint = self.emulator.endpoint
+        _cdk("destroy", f"--app={assembly}", "--force", home=self.folder, cwd=self.folder, endpoint=endpoint)
+
 
 @contextmanager
-def deployed(*, port: int = 0, settings: Mapping[str, str] | None = None) -> Iterator[Deployment]:
-    """Start an emulator on 127.0.0.1 (port 0: any free one), deploy into it, and remove both at the end."""
+def deployed(
+    *, port: int = 0, settings: Mapping[str, str] | None = None, assembly: Path | None = None
+) -> Iterator[Deployment]:
+    """Start an emulator on 127.0.0.1 (port 0: any free one), deploy into it, and remove both at the end.
+
+    Deploys the checkout with these settings, or an assembly that was synthesised elsewhere.
+    """
     with TemporaryDirectory(prefix="task-scheduler-emulator-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         emulator = Emulator(folder, port=port)
         try:
             with ThreadPoolExecutor(1) as background:
-                synthesised = background.submit(_synthesise, folder, settings or {})
+                synthesised = None if assembly else background.submit(_synthesise, folder, settings or {})
                 emulator.start()
                 _bootstrap(emulator, folder)
-                synthesised.result()
-            yield _deploy(emulator, folder)
+                if synthesised:
+                    synthesised.result()
+            yield _deploy(emulator, folder, assembly or folder / "cdk.out")
         finally:
             emulator.stop()
 
@@ -69,11 +86,11 @@ def _bootstrap(emulator: Emulator, folder: Path) -> None:
     _cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", home=folder, cwd=folder, endpoint=emulator.endpoint)
 
 
-def _deploy(emulator: Emulator, folder: Path) -> Deployment:
+def _deploy(emulator: Emulator, folder: Path, assembly: Path) -> Deployment:
     results = folder / "outputs.json"
     _cdk(
         "deploy",
-        f"--app={folder / 'cdk.out'}",
+        f"--app={assembly}",
         "--method=direct",
         "--require-approval=never",
         f"--outputs-file={results}",
@@ -89,6 +106,7 @@ def _deploy(emulator: Emulator, folder: Path) -> Deployment:
         endpoint=emulator.endpoint,
         outputs=outputs,
         emulator=emulator,
+        folder=folder,
     )
     if not answers(f"{deployment.url}health", seconds=_HEALTH_S, while_running=emulator):
         raise EmulatorError(f"{deployment.url}health does not answer with 200. {emulator.account_of_death()}")

@@ -103,6 +103,8 @@ class Api(Construct):
         Validations.of(api).acknowledge(
             Acknowledgment(id="AwsSolutions-APIG1", reason=logging),
             Acknowledgment(id="AwsSolutions-APIG6", reason=logging),
+            Acknowledgment(id="Serverless-APIGWAccessLogging", reason=logging),
+            Acknowledgment(id="Serverless-APIGWXrayEnabled", reason="Traces are paid for; the functions log"),
             Acknowledgment(
                 id="AwsSolutions-APIG2", reason="The functions check each field and say what is wrong with it"
             ),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from aws_cdk import Duration
+from aws_cdk import Acknowledgment, Duration, Validations
 from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -54,6 +54,17 @@ class Recorder(Construct):
                 # concurrency of the account from the API.
                 max_concurrency=5,
             )
+        )
+        Validations.of(self).acknowledge(
+            Acknowledgment(id="Serverless-SQSRedrivePolicy", reason="Where dead letters go needs none of its own"),
+            Acknowledgment(
+                id="Serverless-SNSRedrivePolicy",
+                reason="The sweeper records what the queue has not got, from the timer",
+            ),
+            Acknowledgment(
+                id="Serverless-LambdaEventSourceMappingDestination",
+                reason="Of a queue it cannot have one; the queue sets aside what failed ten times",
+            ),
         )
 
 

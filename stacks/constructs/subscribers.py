@@ -22,7 +22,8 @@ class Subscribers(Construct):
         super().__init__(scope, construct_id)
         self.dead_letters: Final = queue(self, "DeadLetters")
         Validations.of(self.dead_letters).acknowledge(
-            Acknowledgment(id="AwsSolutions-SQS3", reason="It is itself where dead letters go, those of subscriptions")
+            Acknowledgment(id="AwsSolutions-SQS3", reason="It is itself where dead letters go, those of subscriptions"),
+            Acknowledgment(id="Serverless-SQSRedrivePolicy", reason="Where dead letters go needs none of its own"),
         )
         for endpoint in endpoints:
             protocol = sns.SubscriptionProtocol[subscription_protocol(endpoint).upper()]

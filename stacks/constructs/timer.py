@@ -72,6 +72,10 @@ class Timer(Construct):
         Validations.of(machine).acknowledge(
             Acknowledgment(id="AwsSolutions-SF1", reason="All events would be a copy of every task; errors are enough"),
             Acknowledgment(id="AwsSolutions-SF2", reason="Traces end long before a wait does, and are paid for"),
+            Acknowledgment(
+                id="Serverless-StepFunctionStateMachineXray",
+                reason="Traces end long before a wait does, and are paid for",
+            ),
             Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Log delivery has no narrower resource"),
         )
         Validations.of(Stack.of(self)).acknowledge(

