@@ -12,6 +12,13 @@ settings.register_profile("no-deadlines", deadline=None)
 settings.load_profile("no-deadlines")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the suites that ask by HTTP run against anything."""
+    group = parser.getgroup("deployment")
+    group.addoption("--url", help="run tests/conformance and tests/fuzz against the deployment at this URL instead")
+    group.addoption("--secret", help="the secret of the deployment at --url")
+
+
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest calls it so
     """Leave nothing in the environment that could reach a real account or change a default."""
     for name in list(os.environ):

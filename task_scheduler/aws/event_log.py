@@ -16,6 +16,7 @@ GAP_MS: Final = 5_000
 """How long a number may be missing before readers take it for lost: its writer died before it wrote."""
 
 _PAGE_SIZE: Final = 1_000  # numbers in one partition: read in a query or two, written at 1,000 a second
+_LOOK_BACK: Final = 100  # events that are read to see a gap before a page of new ones
 _COUNTER: Final = {PAGE: {"N": "-1"}, SEQUENCE: {"N": "0"}}
 _DAY_S: Final = 86_400
 
@@ -79,17 +80,23 @@ class EventLog:
 
     def events_before(self, before: int, *, limit: int) -> list[Event]:
         """Return the last events before a number, in order, and only such as events() would return now."""
-        newest = min(before - 1, self.position())
-        number = newest // _PAGE_SIZE
-        found: list[Event] = []
-        while number >= 0 and len(found) < limit and sum(len(event.event) for event in found) < MAX_PAGE_BYTES:
-            page = self._query(number, before, limit - len(found), backwards=True)
-            if not page and number < newest // _PAGE_SIZE:
-                break  # what came before has expired
+        newest = min(before - 1, self.position()) // _PAGE_SIZE
+        found: list[Event] = []  # the last one first
+        number = newest
+        while number >= 0 and not (_is_full(found, limit) and self._is_behind_all_gaps(found[-1])):
+            wanted = limit - len(found)
+            edge = found[-1].sequence if found else before
+            page = self._query(number, edge, wanted if wanted > 0 else _LOOK_BACK, backwards=True)
             found += page
-            number -= 1
-        found.reverse()
-        return list(self._settled(found, found[0].sequence - 1)) if found else []
+            if not page:  # all of this page of numbers was read: a query ends early where its events are large
+                if number < newest and (not found or found[-1].sequence // _PAGE_SIZE > number):
+                    break  # what came before has expired
+                number -= 1
+        settled = list(self._settled(reversed(found), found[-1].sequence - 1)) if found else []
+        last: list[Event] = []
+        while settled and not _is_full(last, limit):
+            last.append(settled.pop())
+        return last[::-1]
 
     def wait(self, *, after: int, seconds: float, pause_s: float, sleep: Callable[[float], None] = time.sleep) -> bool:
         """Look every `pause_s` seconds whether an event follows a number; False when `seconds` have passed."""
@@ -100,6 +107,10 @@ class EventLog:
             if self._now_ms() + pause_s * 1000 >= end_ms:
                 return False
             sleep(pause_s)
+
+    def _is_behind_all_gaps(self, event: Event) -> bool:
+        """Tell whether no number before an event can still be filled: all were taken before it was written."""
+        return event.indexed_ms < self._now_ms() - 2 * GAP_MS
 
     def _settled(self, events: Iterable[Event], after: int) -> Iterator[Event]:
         """Yield events up to the first gap that may still be filled."""
@@ -144,6 +155,10 @@ class EventLog:
             Limit=limit,
         )
         return [_event(item) for item in answer["Items"]]
+
+
+def _is_full(page: list[Event], limit: int) -> bool:
+    return len(page) >= limit or sum(len(event.event) for event in page) > MAX_PAGE_BYTES
 
 
 def _event(item: dict[str, Any]) -> Event:

@@ -135,9 +135,10 @@ class _Numbers:
 
 
 def _task_id(event: str) -> str | None:
-    """Return the id in an emitted event, None if the text is none of ours."""
+    """Return the id in an emitted event, None if the text is none of ours: a reader of the log counts on a message."""
     try:
-        task_id = read_event(event)["id"]
-    except (ValueError, LookupError, TypeError):
+        fields = read_event(event)
+        task_id, message = fields["id"], fields["message"]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
-    return task_id if is_task_id(task_id) else None
+    return None if message is None or not is_task_id(task_id) else task_id

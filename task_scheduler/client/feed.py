@@ -17,6 +17,7 @@ SILENCE_S: Final = 60.0
 
 _RETRY_S: Final = 0.25  # what the service asks for, until it does
 _LEAST_RETRY_S: Final = 0.05
+_MOST_DIGITS: Final = 19  # of a sequence number
 _OK: Final = 200
 _TOO_MANY: Final = 429
 _FIRST_SERVER_ERROR: Final = 500
@@ -86,7 +87,7 @@ class Feed:
         return pause, why
 
     def _number(self, text: str) -> int:
-        if not text.isascii() or not text.isdigit():
+        if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
             raise self._no_event()
         return int(text)
 

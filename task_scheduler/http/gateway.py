@@ -33,7 +33,10 @@ def handler(api: Api) -> Handler:
 
         @app.route(rule, method=_METHODS)
         def _answer(**params: str) -> PowertoolsResponse[str]:
-            return _response(_complete(api.answer(path, _request(app, params))))
+            request = _request(app, params)
+            if request.path.count("/") != path.count("/"):  # Powertools takes any number of slashes at the end
+                return _response(not_found(request))
+            return _response(_complete(api.answer(path, request)))
 
     for path in api.routes:
         mount(path)

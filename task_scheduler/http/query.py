@@ -13,6 +13,7 @@ from task_scheduler.task import Status, is_task_id, mistakes_in_tags
 MAX_LIMIT: Final = 1_000
 _MAX_CURSOR: Final = 200  # characters
 _MAX_NUMBER: Final = 2**63 - 1
+_MOST_UNKNOWN: Final = 8  # that are named: a request has room for thousands
 
 
 class Query:
@@ -21,15 +22,25 @@ class Query:
     def __init__(self, parameters: Mapping[str, str]) -> None:
         self._parameters = parameters
         self._errors: list[str] = []
+        self._known: list[str] = []
 
     def check(self) -> None:
-        """Raise BadRequestError if anything that was asked for is wrong."""
-        if self._errors:
-            raise BadRequestError(*self._errors)
+        """Raise BadRequestError if anything is wrong, a parameter that nobody has looked for among it.
+
+        Without that, a list with a misspelt filter would show everything.
+        """
+        unknown = [name for name in self._parameters if name not in self._known]
+        known = ", ".join(self._known)
+        errors = [f"{name[:80]!r} is no parameter here: there are {known}." for name in unknown[:_MOST_UNKNOWN]]
+        if self._errors or errors:
+            raise BadRequestError(*self._errors, *errors)
 
     def whole(self, name: str, *, least: int = 0, most: int = _MAX_NUMBER) -> int | None:
         """Return a whole number, None where it is not given."""
-        text = self._parameters.get(name)
+        return self.number(name, self._given(name), least=least, most=most)
+
+    def number(self, name: str, text: str | None, *, least: int = 0, most: int = _MAX_NUMBER) -> int | None:
+        """Return the whole number in a text that may have come by another way, None where there is none."""
         if text is None:
             return None
         if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
@@ -52,15 +63,19 @@ class Query:
             after=self._cursor(),
         )
 
+    def _given(self, name: str) -> str | None:
+        self._known.append(name)
+        return self._parameters.get(name)
+
     def _status(self) -> Status | None:
-        text = self._parameters.get("status")
+        text = self._given("status")
         if text is None or text in set(Status):
             return None if text is None else Status(text)
         self._errors.append(f"status must be one of {', '.join(Status)}.")
         return None
 
     def _time(self, name: str) -> int | None:
-        text = self._parameters.get(name)
+        text = self._given(name)
         if text is None:
             return None
         try:
@@ -71,7 +86,7 @@ class Query:
             return None
 
     def _tag(self) -> tuple[str, str] | None:
-        text = self._parameters.get("tag")
+        text = self._given("tag")
         if text is None:
             return None
         name, colon, value = text.partition(":")
@@ -81,7 +96,7 @@ class Query:
         return None
 
     def _cursor(self) -> Place | None:
-        text = self._parameters.get("cursor")
+        text = self._given("cursor")
         if text is None:
             return None
         try:

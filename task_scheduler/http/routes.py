@@ -130,12 +130,15 @@ async def cancel_task(request: Request, context: Context) -> Response:
 async def events(request: Request, context: Context) -> Response:
     """Show what was emitted: as a page, or as a stream to those who accept one."""
     streamed = sse.CONTENT_TYPE in request.headers.get("accept", "").lower()
-    last_event_id = request.headers.get("last-event-id") if streamed else None
-    asked = Query(request.query if not last_event_id else {**request.query, "Last-Event-ID": last_event_id})
-    after = asked.whole("Last-Event-ID" if last_event_id else "after")
+    asked = Query(request.query)
+    after = asked.whole("after")
     before = asked.whole("before")
     limit = asked.limit(_DEFAULT_EVENTS)
+    last_event_id = asked.whole("lastEventId")  # as EventSource polyfills send it, to save browsers a preflight
+    if streamed and (header := request.headers.get("last-event-id")):
+        last_event_id = asked.number("Last-Event-ID", header)
     asked.check()
+    after = after if last_event_id is None else last_event_id
     if streamed:
         return await _stream(context, after)
     if before is not None and after is None:

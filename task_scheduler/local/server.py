@@ -160,12 +160,10 @@ async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None
 def application(api: Api, *, max_streams: int) -> Starlette:
     """Mount the API's routes as an ASGI application."""
     streams = asyncio.BoundedSemaphore(max_streams)
-    return Starlette(
-        routes=[
-            *(Route(path, _Endpoint(api, path, streams)) for path in api.routes),
-            Route("/{path:path}", _NotFound()),
-        ]
-    )
+    app = Starlette(routes=[Route(path, _Endpoint(api, path, streams)) for path in api.routes])
+    app.router.redirect_slashes = False
+    app.router.default = _NotFound()
+    return app
 
 
 class _Server(uvicorn.Server):
@@ -214,7 +212,7 @@ class _Endpoint:
 
 
 class _NotFound:
-    """Every path that is not mounted."""
+    """Every path that is not mounted, and every target that is no path, such as that of OPTIONS *."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = StarletteRequest(scope, receive)

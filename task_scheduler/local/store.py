@@ -188,7 +188,8 @@ class Store:
             keys = (*query.tag, *window, query.status is None, query.status, limit)
             return [Place(*row) for row in self._connection.execute(_BY_TAG, keys)]
         statuses = [query.status] if query.status else list(Status)
-        rows = [row for status in statuses for row in self._connection.execute(_BY_STATUS, (status, *window, limit))]
+        # A task that is emitted or cancelled between two of these looks is found in both.
+        rows = {row for status in statuses for row in self._connection.execute(_BY_STATUS, (status, *window, limit))}
         return [Place(*row) for row in sorted(rows)[:limit]]
 
     def emit_due(self, *, now_ms: int, limit: int) -> list[int]:

@@ -10,20 +10,13 @@ from tests.conformance.event_log import EventLog, audit
 from tests.conformance.local_server import LocalServer
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the suite run against anything."""
-    group = parser.getgroup("conformance")
-    group.addoption("--url", help="run tests/conformance against the deployment at this URL instead")
-    group.addoption("--secret", help="the secret of the deployment at --url")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test once for each deployment."""
     if "deployment" not in metafunc.fixturenames:
         return
     both = ["local", pytest.param("emulator", marks=pytest.mark.emulator)]
     given = [pytest.param("given", marks=pytest.mark.enable_socket)]  # it may be anywhere
-    kinds = given if metafunc.config.getoption("--url", None) else both
+    kinds = given if metafunc.config.getoption("--url") else both
     metafunc.parametrize("deployment", kinds, indirect=True, scope="session")
 
 

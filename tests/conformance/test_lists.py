@@ -218,6 +218,15 @@ def test_cursors_that_nobody_gave_out_are_no_crash(api: Api) -> None:
         assert answer.errors[0].startswith("cursor")
 
 
-def test_parameters_that_a_list_does_not_know_are_no_crash(api: Api) -> None:
-    for query in ("?", "?x=1", "?&&", "?limit=1&x", "?tag=a:b%00c", "?tag=%F0%9F%98%80:%FF", f"?tag=n:{'x' * 3_000}"):
+def test_parameters_that_a_list_does_not_know_are_refused(api: Api) -> None:
+    """A misspelt filter would show everything."""
+    for query in ("stauts=failed", "x", "limit=1&x=1", "LIMIT=1"):
+        for path in ("/tasks", "/events"):
+            answer = api.send("GET", f"{path}?{query}")
+            assert answer.status == 400, query
+            assert "is no parameter here" in answer.errors[0]
+
+
+def test_strange_queries_are_no_crash(api: Api) -> None:
+    for query in ("?", "?&&", "?tag=a:b%00c", "?tag=%F0%9F%98%80:%FF", f"?tag=n:{'x' * 3_000}"):
         assert api.send("GET", f"/tasks{query}").status in {200, 400}, query

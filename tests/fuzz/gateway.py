@@ -6,24 +6,27 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from task_scheduler.http.gateway import Handler
-
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from task_scheduler.http.gateway import Handler
 
 
-def application(call: Handler) -> "WSGIApplication":
-    """Hand each request to the function as the event of a REST API."""
+class LateApplication:
+    """Hands each request to the function as the event of a REST API; which function that is may be told later."""
 
-    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        found = call(_event(environ), None)
+    def __init__(self) -> None:
+        self.call: Handler | None = None
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request, as PEP 3333 has it."""
+        assert self.call, "no function was given"
+        found = self.call(_event(environ), None)
         status = HTTPStatus(found["statusCode"])
         headers = [(name, value) for name, values in found["multiValueHeaders"].items() for value in values]
         start_response(f"{status} {status.phrase}", headers)
         body: str = found["body"]
         return [base64.b64decode(body) if found["isBase64Encoded"] else body.encode()]
-
-    return app
 
 
 def _event(environ: "WSGIEnvironment") -> dict[str, Any]:

@@ -109,6 +109,20 @@ def test_a_stream_goes_on_after_the_last_event_and_the_header_wins_over_the_quer
     assert [line for line in found["body"].splitlines() if line.startswith("id")] == ["id: 2", "id: 3"]
 
 
+def test_a_stream_goes_on_where_a_polyfill_says_so_in_the_query(call: Handler, engine: MemoryEngine) -> None:
+    for message in ("one", "two", "three"):
+        engine.emit(message)
+    headers = {"x-pd-secret": SECRET, "accept": "text/event-stream"}
+    found = call(proxied("GET", "/events", headers=headers, after="0", lastEventId="2"), None)
+    assert [line for line in found["body"].splitlines() if line.startswith("id")] == ["id: 3"]
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/events"])
+def test_a_parameter_that_there_is_not_is_refused(call: Handler, path: str) -> None:
+    status, body = answer(call, proxied("GET", path, stauts="failed"))
+    assert (status, body["errors"][0].split()[0]) == (400, "'stauts'")
+
+
 def test_a_position_beyond_the_end_starts_at_the_end(call: Handler, engine: MemoryEngine) -> None:
     engine.emit("one")
     found = call(

@@ -78,6 +78,17 @@ def test_every_mistake_has_a_sentence() -> None:
     assert tuple(sentence.split()[0] for sentence in _mistakes(dict.fromkeys(names, ""))) == names
 
 
+def test_a_parameter_that_nobody_looked_for_is_named_with_those_that_there_are() -> None:
+    """A list with a misspelt filter would show everything."""
+    assert _mistakes({"stauts": "failed"}) == (
+        "'stauts' is no parameter here: there are status, from, to, tag, cursor, limit.",
+    )
+
+
+def test_thousands_of_unknown_parameters_get_a_short_answer() -> None:
+    assert len(" ".join(_mistakes({f"{number}{'x' * 100}": "" for number in range(5_000)}))) < 2_000
+
+
 def test_whole_numbers_keep_their_bounds() -> None:
     numbers = Query({"least": "3", "most": "9", "leading": "007", "below": "2", "above": "10"})
     for name, found in {"least": 3, "most": 9, "leading": None, "missing": None}.items():

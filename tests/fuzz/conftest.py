@@ -1,0 +1,66 @@
+"""Both engines, each behind its own way of HTTP, in this process, with one clock."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from moto import mock_aws
+
+from task_scheduler.http.api import Api
+from task_scheduler.http.gateway import handler
+from task_scheduler.http.routes import ROUTES, Context
+from task_scheduler.local.engine import LocalEngine
+from task_scheduler.local.metrics import Metrics
+from task_scheduler.local.server import application
+from tests.aws.world import START_MS, World, tables
+from tests.fuzz.engines import SECRET, Function, LocalApp
+
+
+@contextmanager
+def _nobody() -> Iterator[None]:
+    """Give boto3 credentials of nobody."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "nobody")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
+        yield
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[object]:
+    """A client of DynamoDB in an account in memory, with both tables."""
+    with _nobody(), mock_aws(), ExitStack() as stack:
+        yield stack.enter_context(tables())
+
+
+@pytest.fixture(scope="module")
+def function(account: object) -> Function:
+    """The function behind API Gateway, over the AWS engine."""
+    world = World(account)
+    return Function(
+        handler(Api(Context(world.engine, streams=False), secrets=lambda: [SECRET])), lambda: world.advance(0)
+    )
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
+    """The local server's application, over the local engine."""
+    path = tmp_path_factory.mktemp("local") / "tasks.db"
+    with asyncio.Runner() as runner:
+        engine = LocalEngine(path, now_ms=lambda: START_MS, observer=Metrics())
+        runner.run(engine.__aenter__())
+        api = Api(Context(engine, streams=True), secrets=lambda: [SECRET], routes=ROUTES)
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(application(api, max_streams=1)))
+        yield LocalApp(client, runner)
+        runner.run(client.aclose())
+        runner.run(engine.__aexit__(None, None, None))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the tests here reach the deployment at --url, wherever that is."""
+    if config.getoption("--url"):
+        for item in items:
+            if item.path.parent == Path(__file__).parent:
+                item.add_marker(pytest.mark.enable_socket)

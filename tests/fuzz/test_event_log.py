@@ -1,0 +1,140 @@
+"""Paging through the event logs, forwards and backwards: over gaps, ends of pages of numbers, and large events."""
+
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from task_scheduler.aws.event_log import GAP_MS, EventLog
+from task_scheduler.engine import MAX_PAGE_BYTES
+from task_scheduler.local.store import Store
+from task_scheduler.task import Event, Task, encode
+from tests.aws.world import START_MS, Clock, tables
+from tests.fuzz.effort import effort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+pytestmark = pytest.mark.slow
+
+# How the next numbers end: written, or lost with their writer; each with its age.
+SHORT: Final = 20
+RUNS: Final = st.lists(
+    st.tuples(
+        st.sampled_from(["written", "written", "lost"]), st.integers(1, 6), st.sampled_from([0, 4_000, 6_000, 60_000])
+    ),
+    min_size=1,
+    max_size=8,
+).map(lambda runs: sorted(runs, key=lambda run: -run[2]))  # a number that was taken later is written later
+
+
+@dataclass(frozen=True)
+class Log:
+    """The log, and what a look at every event of it would find."""
+
+    log: EventLog
+    stored: list[Event]
+
+    def settled(self) -> list[int]:
+        """Return what events() may show: up to the first gap that may still be filled."""
+        found: list[int] = []
+        for event in self.stored:
+            behind = found[-1] if found else self.stored[0].sequence - 1
+            if event.sequence != behind + 1 and event.indexed_ms > START_MS - GAP_MS:
+                break
+            found.append(event.sequence)
+        return found
+
+
+@pytest.fixture(scope="module")
+def dynamodb() -> "Iterator[DynamoDBClient]":
+    with ExitStack() as stack:
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        environment.setenv("AWS_ACCESS_KEY_ID", "nobody")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
+        stack.enter_context(mock_aws())
+        yield stack.enter_context(tables())
+
+
+def _filled(dynamodb: "DynamoDBClient", first: int, runs: list[tuple[str, int, int]], size: int) -> Log:
+    """Empty the table and fill it: written at once where they have one age, older ones first."""
+    scan = dynamodb.get_paginator("scan")
+    for found in scan.paginate(
+        TableName="events", ProjectionExpression="page, #s", ExpressionAttributeNames={"#s": "sequence"}
+    ):
+        for item in found["Items"]:
+            dynamodb.delete_item(TableName="events", Key=item)
+    log = EventLog(dynamodb, "events", retention_days=7, now_ms=Clock())
+    log.take_numbers(first)
+    stored: list[Event] = []
+    for kind, count, age_ms in runs:
+        number = log.take_numbers(count)
+        for sequence in range(number, number + count) if kind == "written" else ():
+            event = Event(sequence, "", encode({"message": "é" * size}), START_MS - age_ms, START_MS - age_ms)
+            dynamodb.put_item(**log.appending(event))
+            stored.append(event)
+    return Log(log, stored)
+
+
+@effort(5)
+@given(first=st.sampled_from([0, 3, 990, 998, 999, 1_000, 2_995]), runs=RUNS, limit=st.integers(1, 7))
+@example(first=0, runs=[("written", 3, 60_000), ("lost", 1, 0), ("written", 2, 0)], limit=1)
+def test_pages_forwards_and_backwards_agree(
+    dynamodb: "DynamoDBClient", first: int, runs: list[tuple[str, int, int]], limit: int
+) -> None:
+    kept = _filled(dynamodb, first, [("written", 1, 60_000), *runs], 1)
+    forwards: list[int] = []
+    while page := kept.log.events(after=forwards[-1] if forwards else first, limit=limit):
+        assert len(page) <= limit
+        forwards += [event.sequence for event in page]
+    assert forwards == kept.settled()
+    backwards: list[int] = []
+    while page := kept.log.events_before(backwards[0] if backwards else 2**63 - 1, limit=limit):
+        assert len(page) <= limit
+        backwards = [event.sequence for event in page] + backwards
+    assert backwards == forwards
+
+
+def test_large_events_are_not_passed_over_backwards_where_a_page_of_numbers_ends(dynamodb: "DynamoDBClient") -> None:
+    """A query reads 1 MB at most (AWS, DynamoDB quotas), and then there is more in the same page of numbers."""
+    kept = _filled(dynamodb, 995, [("written", 14, 60_000)], 95_000)
+    seen: list[int] = []
+    while page := kept.log.events_before(seen[0] if seen else 1_010, limit=1_000):
+        assert sum(len(event.event) for event in page[1:]) <= MAX_PAGE_BYTES
+        seen = [event.sequence for event in page] + seen
+    assert seen == [event.sequence for event in kept.stored]
+
+
+@effort(60)
+@given(
+    count=st.integers(0, 30),
+    gone=st.integers(0, 30),
+    limit=st.integers(1, 8),
+    large=st.booleans(),
+    edge=st.integers(0, 35),
+)
+def test_pages_of_the_file_forwards_and_backwards_agree(
+    *, count: int, gone: int, limit: int, large: bool, edge: int
+) -> None:
+    with closing(Store.open(Path(":memory:"))) as store:
+        for number in range(count):
+            event = encode({"message": "x" * (190_000 if large else 1)})
+            store.insert(Task(f"{number:02}", START_MS, event, created_ms=START_MS))
+            store.emit_due(now_ms=START_MS + number, limit=1)
+        store.expire(tasks_before_ms=0, events_before_ms=START_MS + gone, limit=100)
+        kept = list(range(min(gone, count) + 1, count + 1))
+        forwards: list[int] = []
+        while page := store.events(after=forwards[-1] if forwards else edge, limit=limit):
+            forwards += [event.sequence for event in page]
+        assert forwards == [number for number in kept if number > edge]
+        backwards: list[int] = []
+        while page := store.events_before(backwards[0] if backwards else edge, limit=limit):
+            backwards = [event.sequence for event in page] + backwards
+        assert backwards == [number for number in kept if number < edge]
