@@ -78,8 +78,8 @@ deploy: $(DEV) $(NODE) ## Deploy the stack into the AWS account of your credenti
 destroy: $(DEV) $(NODE) ## Remove the stack from the AWS account of your credentials (ARGS= for cdk)
 	$(CDK) destroy $(ARGS)
 
-deploy-local: $(DEV) $(NODE) ## Deploy the stack into an AWS emulator on this machine (PORT=4566)
-	@exec .venv/bin/python -m emulator --port $(or $(PORT),4566)
+deploy-local: $(DEV) $(NODE) ## Deploy the stack into an AWS emulator on this machine (PORT=4566 AUTH=1 enforces IAM)
+	@exec .venv/bin/python -m emulator --port $(or $(PORT),4566) --auth "$(AUTH)"
 
 clean: ## Remove what make made; your data stays
 	rm -rf .venv node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis

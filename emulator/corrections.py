@@ -1,22 +1,64 @@
 """What the emulator does otherwise than AWS does, and this project needs: set right inside its process."""
 
+import asyncio.constants
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
-from ministack.services import stepfunctions  # type: ignore[import-untyped]  # it has no types
+from ministack import app  # type: ignore[import-untyped]  # it has no types
+from ministack.core import iam_evaluator  # type: ignore[import-untyped]  # the same
+from ministack.services import stepfunctions  # type: ignore[import-untyped]  # the same
 
 _PUBLISH: Final = "arn:aws:states:::sns:publish"
+
+_machine_role: Final[ContextVar[str]] = ContextVar("machine_role")
 
 
 def apply() -> None:
     """Correct the emulator, before it starts."""
-    integrations = stepfunctions._SERVICE_DISPATCH  # noqa: SLF001 - there is no other place to take hold of
+    # With TLS it would listen on port 443 too, where it may: for Cognito, which nobody here uses.
+    app._port_is_bindable = lambda _host, _port: False  # noqa: SLF001 - there is no setting for it
+    # asyncio waits 30 s for each client that keeps a TLS connection open to say goodbye; by then the emulator would
+    # have been ended by force, its state unsaved.
+    asyncio.constants.SSL_SHUTDOWN_TIMEOUT = 0.5
+
+    execute = stepfunctions._execute_task  # noqa: SLF001 - there is no other place to take hold of
+    integrations = stepfunctions._SERVICE_DISPATCH  # noqa: SLF001 - the same
     publish = integrations[_PUBLISH]
 
+    def execute_in_role(state: object, given: object, execution: Mapping[str, Any], context: object) -> object:
+        machine = stepfunctions._state_machines.get(execution["stateMachineArn"])  # noqa: SLF001 - the same
+        _machine_role.set(machine["roleArn"] if machine else "")
+        return execute(state, given, execution, context)
+
     def publish_with_attributes(resource: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as it was
+        _demand("sns:Publish", given["TopicArn"])
         return publish(resource, _with_entries(given))
 
+    stepfunctions._execute_task = execute_in_role  # noqa: SLF001 - the same
     integrations[_PUBLISH] = publish_with_attributes
+
+
+def _demand(action: str, resource: str) -> None:
+    """Fail the task if the role of its machine may not do this: ministack asks no machine for its role."""
+    role = _machine_role.get()
+    if not app.AUTH or not role:  # a machine that is gone has none
+        return
+    account = role.split(":")[4]
+    request = iam_evaluator.EvalContext(
+        principal_arn=role,
+        principal_type="AssumedRole",
+        principal_account=account,
+        action=action,
+        resource_arn=resource,
+        region=resource.split(":")[3],
+        secure_transport=True,
+    )
+    policies = iam_evaluator._gather_role_policies(role.rpartition("/")[2], account)  # noqa: SLF001 - there is no public way
+    if iam_evaluator.evaluate(request, policies).decision != "Allow":
+        raise stepfunctions._ExecutionError(  # noqa: SLF001 - its own way to fail a task
+            "SNS.AuthorizationErrorException", f"{role} is not authorized to perform: {action} on resource: {resource}"
+        )
 
 
 def _with_entries(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,9 @@ import boto3
 from emulator.process import Emulator, EmulatorError, answers
 from emulator.tools import ACCOUNT, CDK, REGION, ROOT, environment
 
+_ROOT_USER: Final[Mapping[str, str]] = {}
+"""The credentials of the emulator's root user: those that every environment here has."""
+
 _HEALTH_S: Final = 60
 
 
@@ -36,32 +39,48 @@ class Deployment:
     emulator: Emulator = field(repr=False)
     folder: Path = field(repr=False)
     """Of the emulator, and the home of the CDK CLI."""
+    deployer: Mapping[str, str] = field(repr=False)
+    """The credentials of whoever deploys."""
+
+    @property
+    def authority(self) -> Path | None:
+        """The certificate that clients have to trust; None where there is no TLS."""
+        certificate = self.emulator.certificate
+        return certificate.authority if certificate else None
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - each service has a client of its own
-        """Return a boto3 client of the emulator."""
-        return _client(service, self.endpoint)
+        """Return a boto3 client of the emulator, with the rights of its root user."""
+        return client(self.emulator, service)
 
     def deploy(self, assembly: Path) -> "Deployment":
         """Deploy what was synthesised elsewhere into the same emulator: over this stack if it has its name."""
-        return _deploy(self.emulator, self.folder, assembly)
+        return _deploy(self.emulator, self.folder, assembly, self.deployer)
 
     def destroy(self, assembly: Path) -> None:
         """Remove the stack of an assembly, as `make destroy` does."""
-        endpoint = self.emulator.endpoint
-        _cdk("destroy", f"--app={assembly}", "--force", home=self.folder, cwd=self.folder, endpoint=endpoint)
+        _cdk(
+            "destroy",
+            f"--app={assembly}",
+            "--force",
+            home=self.folder,
+            cwd=self.folder,
+            emulator=self.emulator,
+            credentials=self.deployer,
+        )
 
 
 @contextmanager
 def deployed(
-    *, port: int = 0, settings: Mapping[str, str] | None = None, assembly: Path | None = None
+    *, port: int = 0, settings: Mapping[str, str] | None = None, assembly: Path | None = None, auth: bool = False
 ) -> Iterator[Deployment]:
     """Start an emulator on 127.0.0.1 (port 0: any free one), deploy into it, and remove both at the end.
 
-    Deploys the checkout with these settings, or an assembly that was synthesised elsewhere.
+    Deploys the checkout with these settings, or an assembly that was synthesised elsewhere. With `auth` IAM is
+    enforced, over TLS.
     """
     with TemporaryDirectory(prefix="task-scheduler-emulator-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        emulator = Emulator(folder, port=port)
+        emulator = Emulator(folder, port=port, auth=auth)
         try:
             with ThreadPoolExecutor(1) as background:
                 synthesised = None if assembly else background.submit(_synthesise, folder, settings or {})
@@ -69,7 +88,7 @@ def deployed(
                 _bootstrap(emulator, folder)
                 if synthesised:
                     synthesised.result()
-            yield _deploy(emulator, folder, assembly or folder / "cdk.out")
+            yield _deploy(emulator, folder, assembly or folder / "cdk.out", _deployer(emulator))
         finally:
             emulator.stop()
 
@@ -83,10 +102,23 @@ def _synthesise(folder: Path, settings: Mapping[str, str]) -> None:
 
 def _bootstrap(emulator: Emulator, folder: Path) -> None:
     """Bootstrap from the emulator's folder: in the checkout the CLI would run the app first."""
-    _cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", home=folder, cwd=folder, endpoint=emulator.endpoint)
+    _cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", home=folder, cwd=folder, emulator=emulator)
 
 
-def _deploy(emulator: Emulator, folder: Path, assembly: Path) -> Deployment:
+def _deployer(emulator: Emulator) -> Mapping[str, str]:
+    """Where IAM is enforced, return the credentials of a user who may do what iam-policy.json allows, and no more."""
+    if not emulator.certificate:
+        return _ROOT_USER
+    iam = client(emulator, "iam")
+    document = (ROOT / "iam-policy.json").read_text()
+    policy = iam.create_policy(PolicyName="TaskSchedulerDeploy", PolicyDocument=document)["Policy"]
+    iam.create_user(UserName="deployer")
+    iam.attach_user_policy(UserName="deployer", PolicyArn=policy["Arn"])
+    key = iam.create_access_key(UserName="deployer")["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+def _deploy(emulator: Emulator, folder: Path, assembly: Path, deployer: Mapping[str, str]) -> Deployment:
     results = folder / "outputs.json"
     _cdk(
         "deploy",
@@ -96,40 +128,51 @@ def _deploy(emulator: Emulator, folder: Path, assembly: Path) -> Deployment:
         f"--outputs-file={results}",
         home=folder,
         cwd=folder,
-        endpoint=emulator.endpoint,
+        emulator=emulator,
+        credentials=deployer,
     )
     [outputs] = json.loads(results.read_text()).values()
     url = urlsplit(outputs["ApiUrl"])  # https://<api id>.execute-api.<region>.amazonaws.com/<stage>/
     deployment = Deployment(
         url=f"{emulator.endpoint}/_aws/execute-api/{url.netloc.partition('.')[0]}{url.path}",
-        secret=_secret(emulator.endpoint, outputs.get("SecretArn")),
+        secret=_secret(emulator, outputs.get("SecretArn")),
         endpoint=emulator.endpoint,
         outputs=outputs,
         emulator=emulator,
         folder=folder,
+        deployer=deployer,
     )
     if not answers(f"{deployment.url}health", seconds=_HEALTH_S, while_running=emulator):
         raise EmulatorError(f"{deployment.url}health does not answer with 200. {emulator.account_of_death()}")
     return deployment
 
 
-def _secret(endpoint: str, arn: str | None) -> str:
+def _secret(emulator: Emulator, arn: str | None) -> str:
     if arn is None:
         return ""
-    secret: str = _client("secretsmanager", endpoint).get_secret_value(SecretId=arn)["SecretString"]
+    secret: str = client(emulator, "secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
     return secret
 
 
-def _client(service: str, endpoint: str) -> Any:  # noqa: ANN401 - each service has a client of its own
+def client(emulator: Emulator, service: str) -> Any:  # noqa: ANN401 - each service has a client of its own
+    """Return a boto3 client of an emulator, with the rights of its root user."""
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106 - the emulator takes any
-    return session.client(service, endpoint_url=endpoint)  # type: ignore[call-overload]  # the name is not a literal
+    trust = str(emulator.certificate.authority) if emulator.certificate else None
+    return session.client(service, endpoint_url=emulator.endpoint, verify=trust)  # type: ignore[call-overload]  # the name is not a literal
 
 
-def _cdk(*arguments: str, home: Path, cwd: Path, endpoint: str | None = None) -> None:
-    """Run the CDK CLI; without an endpoint it can reach no AWS at all."""
+def _cdk(
+    *arguments: str,
+    home: Path,
+    cwd: Path,
+    emulator: Emulator | None = None,
+    credentials: Mapping[str, str] = _ROOT_USER,
+) -> None:
+    """Run the CDK CLI; without an emulator it can reach no AWS at all."""
     if not CDK.exists():
         raise EmulatorError(f"The CDK CLI is not in {CDK.parent}; `make deploy-local` and `make test` install it.")
-    where = endpoint or "http://127.0.0.1:9"
+    where = emulator.endpoint if emulator else "http://127.0.0.1:9"
+    certificate = emulator.certificate if emulator else None
     done = subprocess.run(  # noqa: S603 - our own command
         [CDK, "--no-notices", *arguments],
         cwd=cwd,
@@ -138,6 +181,8 @@ def _cdk(*arguments: str, home: Path, cwd: Path, endpoint: str | None = None) ->
             AWS_ENDPOINT_URL=where,
             AWS_ENDPOINT_URL_S3=where,
             CDK_DISABLE_CLI_TELEMETRY="true",
+            **({"NODE_EXTRA_CA_CERTS": str(certificate.authority)} if certificate else {}),
+            **credentials,
         ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
+from emulator.certificate import Certificate, issue
 from emulator.tools import BUILD, ROOT, environment
 
 HOST: Final = "127.0.0.1"
@@ -35,12 +37,16 @@ class EmulatorError(RuntimeError):
 
 
 class Emulator:
-    """One ministack; its files are in the folder it is given; its log is in `build/` if its port was chosen."""
+    """One ministack; its files are in the folder it is given; its log is in `build/` if its port was chosen.
 
-    def __init__(self, folder: Path, *, port: int = 0) -> None:
+    With `auth` it enforces IAM, and speaks TLS, which the policies of topics, queues and buckets then insist on.
+    """
+
+    def __init__(self, folder: Path, *, port: int = 0, auth: bool = False) -> None:
         self._folder: Final = folder
         self.port: Final = free_port(port)
-        self.endpoint: Final = f"http://{HOST}:{self.port}"
+        self.certificate: Final = issue(folder, HOST) if auth else None
+        self.endpoint: Final = f"{'https' if auth else 'http'}://{HOST}:{self.port}"
         self.log: Final = BUILD / f"emulator-{port}.log" if port else folder / "emulator.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -64,6 +70,7 @@ class Emulator:
                     S3_PERSIST="1",
                     STATE_DIR=str(self._folder / "state"),
                     PERSIST_STATE="1",
+                    **(_enforcing(self.certificate) if self.certificate else {}),
                 ),
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -111,10 +118,24 @@ class Emulator:
         return "\n".join([f"The emulator does not answer; the end of its log ({self.log}):", *lines])
 
 
+def _enforcing(certificate: Certificate) -> dict[str, str]:
+    """Return what makes ministack enforce IAM over TLS, and the functions that it runs trust it."""
+    return {
+        "AUTH": "true",
+        "USE_SSL": "1",
+        "MINISTACK_SSL_CERT": str(certificate.chain),
+        "MINISTACK_SSL_KEY": str(certificate.key),
+        "AWS_CA_BUNDLE": str(certificate.authority),
+    }
+
+
 def answers(url: str, *, seconds: float, while_running: Emulator) -> bool:
     """Ask until the answer is 200; False when the time is over or the emulator has ended."""
     deadline = time.monotonic() + seconds
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    certificate = while_running.certificate
+    context = ssl.create_default_context(cafile=certificate.authority if certificate else None)
+    trust = urllib.request.HTTPSHandler(context=context)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trust)
     while while_running.running() and time.monotonic() < deadline:
         try:
             with opener.open(url, timeout=10):

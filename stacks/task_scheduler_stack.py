@@ -86,8 +86,9 @@ class TaskSchedulerStack(cdk.Stack):
 
         sweeper.function.may("states:StartExecution", on=timer.state_machine_arn)
         sweeper.function.may("states:DescribeExecution", on=timer.execution_arns)
+        recorder.function.may("dynamodb:GetItem", on=registry.table_arn)
         for writer in (recorder.function, sweeper.function):  # the sweeper records what the recorder could not
-            writer.may("dynamodb:GetItem", "dynamodb:UpdateItem", on=registry.table_arn)
+            writer.may("dynamodb:UpdateItem", on=registry.table_arn)
             writer.may("dynamodb:PutItem", "dynamodb:UpdateItem", on=event_log.table_arn)
 
         cdk.CfnOutput(self, "ApiUrl", value=api.url, description="Where the API answers")

@@ -17,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("deployment")
     group.addoption("--url", help="run tests/conformance and tests/fuzz against the deployment at this URL instead")
     group.addoption("--secret", help="the secret of the deployment at --url")
+    group.addoption("--ca", type=Path, help="the certificate to trust instead of the usual ones, as a PEM file")
 
 
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest calls it so

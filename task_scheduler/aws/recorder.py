@@ -61,6 +61,13 @@ class Recorder:
                     self._count(emission, records.get(task_id))
         return [done[task_id] for task_id in ids]
 
+    def record_open(self, record: Record, emission: Emission) -> bool:
+        """Record the emission of a task that was just seen open; tell whether that is done."""
+        done = self._record(record.task.id, emission, _Numbers(self._log, 1, self._now_ms))
+        if done:
+            self._count(emission, record)
+        return done
+
     def _is_settled(self, task_id: str | None, records: dict[str | None, Record]) -> bool:
         """Tell whether there is nothing to record, and note what is kept of the task.
 

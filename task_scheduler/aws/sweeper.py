@@ -139,7 +139,7 @@ class Sweeper:
             sweep.count("overdue")
         fate, ended_ms = self._timer.fate(task)
         if fate is Fate.PUBLISHED:
-            if all(self._recorder.record([Emission(task.event, ended_ms or now_ms)])):
+            if self._recorder.record_open(record, Emission(task.event, ended_ms or now_ms)):
                 sweep.count("recorded")
         elif fate is Fate.DEAD and late_ms > GIVE_UP_MS and record.rearmed >= LEAST_TIMERS:
             if self._registry.move(record, State.FAILED, now_ms=now_ms):

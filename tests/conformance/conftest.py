@@ -1,6 +1,8 @@
 """Which deployments the suite runs against: both engines, or the one at --url."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -29,16 +31,31 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="session")
 def emulated() -> Iterator[Deployment]:
-    with emulator.deployed() as deployed:
+    """With IAM enforced, so that each function has no more than its own role gives it."""
+    with emulator.deployed(auth=True) as deployed, trusted(deployed.authority):
         yield Deployment(deployed.url, deployed.secret or None, "emulator")
+
+
+@pytest.fixture(scope="session")
+def given(request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    with trusted(request.config.getoption("--ca")):
+        yield Deployment(request.config.getoption("--url"), request.config.getoption("--secret"), "given")
+
+
+@contextmanager
+def trusted(authority: Path | None) -> Iterator[None]:
+    """Trust a certificate, in this process and in the programs that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS") if authority else ():
+            patch.setenv(variable, str(authority))
+        yield
 
 
 @pytest.fixture(scope="session")
 def deployment(request: pytest.FixtureRequest) -> Deployment:
     """The one under test; its server is a fixture of its own, so that it starts once in any order."""
-    if request.param == "given":
-        return Deployment(request.config.getoption("--url"), request.config.getoption("--secret"), "given")
-    found: Deployment = request.getfixturevalue({"local": "local", "emulator": "emulated"}[request.param])
+    fixtures = {"local": "local", "emulator": "emulated", "given": "given"}
+    found: Deployment = request.getfixturevalue(fixtures[request.param])
     return found
 
 

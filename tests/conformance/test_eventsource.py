@@ -58,8 +58,8 @@ def listening(url: str, secret: str, folder: Path) -> Iterator[Listener]:
 def test_an_eventsource_that_is_cut_misses_nothing_and_sees_nothing_twice(
     api: Api, log: EventLog, tmp_path: Path
 ) -> None:
-    if not api.deployment.url.startswith("http://"):
-        pytest.skip("the proxy speaks no TLS")
+    if not api.deployment.url.startswith(("http://", "https://127.0.0.1:")):
+        pytest.skip("the proxy has no certificate for another host's name")
     choose = random.Random(11)  # noqa: S311 - where to cut, nothing secret
 
     def schedule_some(count: int) -> set[str]:

