@@ -4,7 +4,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format lock docs release bootstrap deploy destroy deploy-local clean
+.PHONY: help run test check chaos load format lock docs release bootstrap deploy destroy deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -50,6 +50,12 @@ check: $(DEV) $(NODE) ## Check format, lint and types, and run the fast tests
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/python -m pytest -m "not browser and not emulator and not slow" $(ARGS)
+
+chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every task (ARGS='local --seconds 180 --seed 7')
+	@.venv/bin/python -m chaos $(ARGS)
+
+load: $(RUN) ## Send a mixed load and report how long everything took (ARGS='--rate 500 --seconds 60 --streams 100')
+	@.venv/bin/python -m load $(ARGS)
 
 format: $(DEV) ## Format the code, and mend what lint can mend
 	.venv/bin/ruff format .

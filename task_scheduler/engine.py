@@ -40,6 +40,10 @@ class UnavailableError(EngineError):
     """What the engine stands on did not answer or has no room; the operator has to look, the caller may try again."""
 
 
+class BusyError(UnavailableError):
+    """The engine has as much to do as it can take on for now."""
+
+
 class KeyConflictError(EngineError):
     """The idempotency key was used for another request."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from task_scheduler.engine import BusyError
 from task_scheduler.http.errors import INTERNAL_ERROR, respond
 from task_scheduler.http.message import Request, Response, error_response
 from task_scheduler.http.routes import ROUTES, Context, Route
@@ -47,8 +48,10 @@ class Api:
                 request = replace(request, caller=authorize(request, self.secrets))
             return await route.handler(request, self.context)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            if isinstance(error, BusyError):
+                self.observer.count(Metric.THROTTLED)
             response = respond(error)
-            if response is None or response.status >= 500:  # noqa: PLR2004 - server errors
+            if response is None:  # known ones are logged where they come from, with what was the matter
                 about = {"task_id": request.params["task_id"]} if "task_id" in request.params else None
                 _logger.error("%s %s failed: %s", request.method, path, _trace(error), extra=about)  # noqa: TRY400 - see _trace
             return response or error_response(500, [INTERNAL_ERROR])

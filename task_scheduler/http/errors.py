@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from task_scheduler.engine import KeyConflictError, TaskNotFoundError, TooLateError, UnavailableError
+from task_scheduler.engine import BusyError, KeyConflictError, TaskNotFoundError, TooLateError, UnavailableError
 from task_scheduler.http.message import Response, error_response
 from task_scheduler.task import InvalidTaskError, TaskTooLargeError
 
@@ -37,6 +37,7 @@ _STATUSES: Final[Mapping[type[Exception], int]] = {
     TaskTooLargeError: 413,
     BodyTooLargeError: 413,
     UnavailableError: 503,
+    BusyError: 503,
 }
 
 

@@ -1,6 +1,7 @@
 """The event stream: server-sent events (WHATWG HTML, 9.2) in Pipedream's envelope, without gaps or repetitions."""
 
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Final
 
 from task_scheduler.engine import Engine
@@ -28,9 +29,7 @@ async def live(engine: Engine, *, after: int | None) -> AsyncIterator[bytes]:
     while True:
         if events := await engine.events(after=start, limit=_PAGE):
             start = events[-1].sequence
-            piece = b"".join(map(_frame, events))
-            del events  # who does not read shall hold the page once, not twice
-            yield piece
+            yield _frames(tuple(events))
         elif not await engine.wait_for_events(after=start, seconds=HANDSHAKE_INTERVAL_S):
             yield HANDSHAKE
 
@@ -59,6 +58,12 @@ async def _start(engine: Engine, after: int | None) -> tuple[int, bytes]:
     if after is None or after > end:
         return end, b"event: position\nid: %d\ndata: %d\n\n" % (end, end)
     return after, b""
+
+
+@lru_cache(maxsize=2)
+def _frames(events: tuple[Event, ...]) -> bytes:
+    """Return the text of a page; a thousand listeners who wait for the same events share it."""
+    return b"".join(map(_frame, events))
 
 
 def _frame(event: Event) -> bytes:

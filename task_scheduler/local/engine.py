@@ -16,7 +16,15 @@ from typing import Any, Final, Self
 from filelock import FileLock, Timeout
 
 from task_scheduler import timestamp
-from task_scheduler.engine import OVERDUE_MS, EngineError, KeyConflictError, TaskPage, TaskQuery, UnavailableError
+from task_scheduler.engine import (
+    OVERDUE_MS,
+    BusyError,
+    EngineError,
+    KeyConflictError,
+    TaskPage,
+    TaskQuery,
+    UnavailableError,
+)
 from task_scheduler.local.store import DataFileError, Store
 from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, Task
@@ -25,6 +33,7 @@ _logger: Final = logging.getLogger(__name__)
 
 _BATCH: Final = 1_000  # calls, and due tasks, in one transaction: bounds how long the others wait
 _LONGEST_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the loop sleeps
+_MOST_WAITING: Final = 2 * _BATCH  # calls; more are refused at once, rather than answered late
 _PAUSE_S: Final = 1.0  # before the disk is tried again
 _TASKS_KEPT_MS: Final = 30 * 86_400_000  # after their end
 _EVENTS_KEPT_MS: Final = 7 * 86_400_000
@@ -75,6 +84,7 @@ class LocalEngine:
         self._writable = True
         self._webhooks: dict[str, int] = {}
         self._next_expiry_ms = 0
+        self._page: tuple[tuple[int, int, int], list[Event]] = ((-1, 0, 0), [])
 
     async def __aenter__(self) -> Self:
         """Open the file and start firing; raises DataFileError."""
@@ -115,6 +125,7 @@ class LocalEngine:
 
     async def schedule(self, task: Task) -> Task:
         """Keep a new task; it is on the disk when this returns."""
+        self._admit()
         if await self._change(lambda store: store.insert(task), Metric.SCHEDULED):
             return task
         kept = self._reader.get(task.id)
@@ -132,6 +143,7 @@ class LocalEngine:
 
     async def cancel(self, task_id: str) -> Task:
         """Cancel a task; changes and firing take turns, so that the answer is the truth."""
+        self._admit()
         await self._change(lambda store: store.cancel(task_id, now_ms=self._now_ms()), Metric.CANCELLED)
         return self._reader.get(task_id)
 
@@ -141,6 +153,7 @@ class LocalEngine:
 
     async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
         """Replace a scheduled task; in turn with firing, as cancels are."""
+        self._admit()
         task: Task = await self._change(lambda store: store.replace(task_id, change))
         return task
 
@@ -197,8 +210,11 @@ class LocalEngine:
         return self._position
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
-        """Return the events after a sequence number."""
-        return self._reader.events(after=after, limit=limit)
+        """Return the events after a sequence number; all who wait at the end of the log share one look at it."""
+        place = (after, limit, self._position)
+        if self._page[0] != place:
+            self._page = (place, self._reader.events(after=after, limit=limit))
+        return self._page[1]
 
     async def events_before(self, before: int, *, limit: int) -> list[Event]:
         """Return the last events before a sequence number."""
@@ -215,6 +231,11 @@ class LocalEngine:
         except TimeoutError:
             return False
         return True
+
+    def _admit(self) -> None:
+        """Raise BusyError when so many callers wait already that another would wait too long."""
+        if self._calls.qsize() >= _MOST_WAITING:
+            raise BusyError("The server has more to do than it can; nothing was changed. Try again.")
 
     async def _change(self, change: Callable[[Store], Any], counted: Metric | None = None) -> Any:  # noqa: ANN401 - what the change returns
         call = _Call(change, self._loop.create_future(), counted)
@@ -257,12 +278,15 @@ class LocalEngine:
         except Exception:
             # Nothing of this turn was kept: callers are told so, and what is due stays due. Mostly it is the disk that
             # is full or gone; but whatever it is, a thread that ended here would leave everybody waiting for ever.
-            _logger.exception("The data file cannot be written")
+            if self._writable:  # once, not in every turn: the log may be on the same disk
+                _logger.exception("The data file cannot be written; it is tried again every second")
             self._writable = False
             for call in calls:
                 call.error = UnavailableError("The task store cannot be written now; nothing was changed. Try again.")
             self._loop.call_soon_threadsafe(self._wake, calls)
             return _PAUSE_S
+        if not self._writable:
+            _logger.warning("The data file can be written again")
         self._writable = True
         if calls or late_ms:
             self._count(calls, late_ms)

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import secrets
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -28,11 +27,13 @@ from task_scheduler.http.body import MAX_BODY_BYTES
 from task_scheduler.http.errors import RETRY_AFTER_S
 from task_scheduler.http.message import Request, Response, error_response
 from task_scheduler.http.routes import ROUTES, Context
+from task_scheduler.local.accepting import BACKLOG, AcceptingServer
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.connections import Limits, limited, limits_of_this_process
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.metrics import Metrics
 from task_scheduler.local.origin import OwnPagesOnly, is_loopback
+from task_scheduler.local.pulse import Pulse
 from task_scheduler.local.routes import local_routes
 from task_scheduler.local.webhooks import TIMEOUT_S as WEBHOOK_TIMEOUT_S
 from task_scheduler.local.webhooks import WebhookSender, check_secret
@@ -118,16 +119,19 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(LocalEngine(options.data, now_ms=clock, observer=metrics))
         await stack.enter_async_context(_webhooks(options, engine))
+        pulse = Pulse()
+        stack.enter_context(pulse.beating())
         api = Api(
             Context(engine, streams=True),
             secrets=lambda: valid,
             routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
             observer=metrics,
         )
-        app = application(api, max_streams=options.limits.streams)
+        app = application(api, max_streams=options.limits.streams, pulse=pulse)
+        connection = limited(options.limits, metrics)
         config = uvicorn.Config(
             app if options.secret is not None else OwnPagesOnly(app),
-            http=limited(options.limits, metrics),
+            http=connection,
             ws="none",
             timeout_keep_alive=options.limits.idle_s,
             log_config=None,
@@ -138,7 +142,7 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
         )
         host, port = listener.getsockname()[:2]
         announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-        await _Server(config, engine).serve(sockets=[listener])
+        await AcceptingServer(config, engine, connection).serve(sockets=[listener])
 
 
 @asynccontextmanager
@@ -146,55 +150,46 @@ async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None
     """Deliver to each webhook in a task of its own, so that none waits for another."""
     async with httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S, follow_redirects=False) as client:
         senders = [
-            asyncio.create_task(WebhookSender(engine, url, options.webhook_secret or "", client=client).run())
+            WebhookSender(engine, url, options.webhook_secret or "", client=client)
             for url in dict.fromkeys(options.webhooks)
         ]
+        try:  # before a task is accepted: what a new webhook shall get begins here, and a crash must not move that
+            for sender in senders:
+                await sender.open()
+        except UnavailableError as error:
+            raise ServeError(str(error)) from None
+        deliveries = [asyncio.create_task(sender.run()) for sender in senders]
         try:
             yield
         finally:
-            for sender in senders:
-                sender.cancel()
-            await asyncio.gather(*senders, return_exceptions=True)
+            for delivery in deliveries:
+                delivery.cancel()
+            await asyncio.gather(*deliveries, return_exceptions=True)
 
 
-def application(api: Api, *, max_streams: int) -> Starlette:
+def application(api: Api, *, max_streams: int, pulse: Pulse) -> Starlette:
     """Mount the API's routes as an ASGI application."""
     streams = asyncio.BoundedSemaphore(max_streams)
-    app = Starlette(routes=[Route(path, _Endpoint(api, path, streams)) for path in api.routes])
+    app = Starlette(routes=[Route(path, _Endpoint(api, path, streams, pulse)) for path in api.routes])
     app.router.redirect_slashes = False
     app.router.default = _NotFound()
     return app
 
 
-class _Server(uvicorn.Server):
-    """Stops on SIGINT and SIGTERM with exit code 0, and lets event streams go when it does."""
-
-    def __init__(self, config: uvicorn.Config, engine: LocalEngine) -> None:
-        super().__init__(config)
-        self._engine = engine
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal; uvicorn's own would raise the signal again after the clean stop."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop, number)
-        yield
-
-    def _stop(self, number: signal.Signals) -> None:
-        self._engine.end_streams()
-        self.handle_exit(number, None)
-
-
 class _Endpoint:
     """One path of the API, for every method."""
 
-    def __init__(self, api: Api, path: str, streams: asyncio.BoundedSemaphore) -> None:
+    def __init__(self, api: Api, path: str, streams: asyncio.BoundedSemaphore, pulse: Pulse) -> None:
         self._api = api
         self._path = path
         self._streams = streams
+        self._pulse = pulse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._pulse.is_late:
+            self._api.observer.count(Metric.THROTTLED)
+            await _response(_too_busy())(scope, receive, send)
+            return
         request = StarletteRequest(scope, receive)
         try:
             body = await _read(request)
@@ -251,6 +246,11 @@ def _response(answer: Response) -> StarletteResponse:
     return StreamingResponse(_until_stopped(answer.body), answer.status, headers, answer.content_type)
 
 
+def _too_busy() -> Response:
+    sentence = "The server has more to do than it can; nothing was changed. Try again."
+    return error_response(503, [sentence], {"retry-after": str(RETRY_AFTER_S)})
+
+
 def _too_many_streams() -> Response:
     sentence = "The server has as many event streams as it can serve. Try again, or read GET /events page by page."
     return error_response(503, [sentence], {"retry-after": str(RETRY_AFTER_S)})
@@ -268,7 +268,7 @@ async def _until_stopped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a port is a number from 0 to 65535"
         raise ServeError(f"Cannot listen on {host} port {port}: {reason}.") from None

@@ -74,6 +74,10 @@ class WebhookSender:
         self._position: int | None = None
         self._name = httpx.URL(url).host  # the rest of an address may be a secret
 
+    async def open(self) -> None:
+        """Find where delivery stopped; a new webhook gets what is emitted from now on. Raises UnavailableError."""
+        self._position = await self._source.open_webhook(self._url)
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
@@ -87,7 +91,8 @@ class WebhookSender:
 
     async def _deliver_what_follows(self) -> None:
         if self._position is None:
-            self._position = await self._source.open_webhook(self._url)
+            await self.open()
+        assert self._position is not None  # noqa: S101 - it is open
         for event in await self._source.events(after=self._position, limit=_PAGE):
             await self._deliver(event)
             self._position = event.sequence

@@ -14,6 +14,7 @@ from task_scheduler.http.gateway import handler
 from task_scheduler.http.routes import ROUTES, Context
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.metrics import Metrics
+from task_scheduler.local.pulse import Pulse
 from task_scheduler.local.server import application
 from tests.aws.world import START_MS, World, tables
 from tests.fuzz.engines import SECRET, Function, LocalApp
@@ -52,7 +53,9 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
         engine = LocalEngine(path, now_ms=lambda: START_MS, observer=Metrics())
         runner.run(engine.__aenter__())
         api = Api(Context(engine, streams=True), secrets=lambda: [SECRET], routes=ROUTES)
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(application(api, max_streams=1)))
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(application(api, max_streams=1, pulse=Pulse(lambda: 0.0)))
+        )
         yield LocalApp(client, runner)
         runner.run(client.aclose())
         runner.run(engine.__aexit__(None, None, None))

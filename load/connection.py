@@ -1,0 +1,137 @@
+"""A lean HTTP/1.1 client: what a request costs here is taken from the server that shares the machine."""
+
+import asyncio
+import json
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import httptools
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the server is."""
+
+    url: str
+    secret: str | None = None
+
+    async def connect(self, protocol: asyncio.Protocol) -> None:
+        """Open a connection; raises OSError."""
+        parts = urlsplit(self.url)
+        secure = ssl.create_default_context() if parts.scheme == "https" else None
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        await asyncio.get_running_loop().create_connection(lambda: protocol, parts.hostname or "", port, ssl=secure)
+
+    def head(self, method: str, path: str, fields: Mapping[str, str], body: bytes = b"") -> bytes:
+        """Return a request as it goes over the wire."""
+        parts = urlsplit(self.url)
+        lines = [f"{method} {parts.path.rstrip('/')}{path} HTTP/1.1", f"host: {parts.netloc}"]
+        lines += [] if self.secret is None else [f"x-pd-secret: {self.secret}"]
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        lines += [f"content-length: {len(body)}"] if body else []
+        return "\r\n".join((*lines, "", "")).encode() + body
+
+
+class Connection(asyncio.Protocol):
+    """One connection, with one request at a time."""
+
+    def __init__(self) -> None:
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self.open = True
+        """Whether another request can be sent."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what to write to."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    async def send(self, request: bytes) -> tuple[int, bytes]:
+        """Return the status and the body of the answer; raises ConnectionError."""
+        self._parser = httptools.HttpResponseParser(self)
+        self._body = bytearray()
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        try:
+            return await self._answer
+        finally:
+            if not self._answer.done() or self._answer.cancelled():  # it may come yet, and would be taken for the next
+                self.close()
+            self._answer = None
+
+    def close(self) -> None:
+        """Cut it."""
+        self.open = False
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of the answer."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.close()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of its body."""
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """Hand the answer over."""
+        self.open = self.open and self._parser.should_keep_alive()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result((self._parser.get_status_code(), bytes(self._body)))
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Tell who waits."""
+        self.open = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError("The server has cut the connection"))
+
+
+class Pool:
+    """Connections to one server, as many as are needed at once."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._idle: deque[Connection] = deque()
+        self._all: set[Connection] = set()
+
+    async def send(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """Return the status and the body of the answer; raises OSError, or TimeoutError where one is set around it."""
+        content = b"" if body is None else json.dumps(body).encode()
+        fields = {"content-type": "application/json"} if content else {}
+        connection = await self._connected()
+        try:
+            return await connection.send(self._target.head(method, path, fields, content))
+        finally:
+            if connection.open:
+                self._idle.append(connection)
+            else:
+                connection.close()
+                self._all.discard(connection)
+
+    async def json(self, path: str) -> Any:  # noqa: ANN401 - whatever the server has there
+        """Return what a GET answers, which must be there."""
+        status, body = await self.send("GET", path)
+        if status != 200:  # noqa: PLR2004 - the only good one
+            raise ConnectionError(f"GET {path} was answered {status}")
+        return json.loads(body)
+
+    def close(self) -> None:
+        """Cut all of them."""
+        for connection in self._all:
+            connection.close()
+
+    async def _connected(self) -> Connection:
+        while self._idle:  # the last one first: the others may end for want of use
+            if (connection := self._idle.pop()).open:
+                return connection
+            self._all.discard(connection)
+        connection = Connection()
+        await self._target.connect(connection)
+        self._all.add(connection)
+        return connection
