@@ -86,6 +86,13 @@ class Emulator:
         self.stop()
         self.start()
 
+    @property
+    def pid(self) -> int:
+        """The number of the process, which is that of its group too; its Lambda workers are its children."""
+        if self._process is None:
+            raise EmulatorError("The emulator was not started.")
+        return self._process.pid
+
     def running(self) -> bool:
         """Tell whether the process lives."""
         return self._process is not None and self._process.poll() is None

@@ -7,5 +7,5 @@ from task_scheduler.http.routes import Context
 from task_scheduler.metrics import Unobserved
 
 # It waits by design, which would hide how long the API takes.
-context = Context(environment.engine(Unobserved()), streams=False)
+context = Context(environment.engine(Unobserved(), polls=True), streams=False)
 handler = gateway_handler(Api(context, environment.secrets()))

@@ -30,10 +30,12 @@ def registry() -> Registry:
 
 
 @cache
-def event_log() -> EventLog:
-    """Return the events table."""
+def event_log(*, once: bool = False) -> EventLog:
+    """Return the events table; each call of it is tried once, or a few times."""
     table = os.environ[names.EVENTS_TABLE]
-    return EventLog(client("dynamodb"), table, retention_days=_days(names.EVENT_RETENTION_DAYS), now_ms=now_ms)
+    return EventLog(
+        client("dynamodb", once=once), table, retention_days=_days(names.EVENT_RETENTION_DAYS), now_ms=now_ms
+    )
 
 
 @cache
@@ -42,10 +44,12 @@ def timer() -> Timer:
     return Timer(client("stepfunctions"), os.environ[names.STATE_MACHINE_ARN])
 
 
-def engine(observer: Observer) -> AwsEngine:
-    """Return the engine behind the API."""
+def engine(observer: Observer, *, polls: bool = False) -> AwsEngine:
+    """Return the engine behind the API, or the one behind its event stream, which polls."""
+    # A poll of 25 s leaves no time for a second try: API Gateway waits for 29 s.
+    log = event_log(once=polls)
     window = _days(names.ARMING_WINDOW_DAYS)
-    return AwsEngine(registry(), timer(), event_log(), arming_window_days=window, now_ms=now_ms, observer=observer)
+    return AwsEngine(registry(), timer(), log, arming_window_days=window, now_ms=now_ms, observer=observer)
 
 
 def recorder(observer: Observer) -> Recorder:

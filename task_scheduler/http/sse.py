@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Final
 
-from task_scheduler.engine import Engine
+from task_scheduler.engine import Engine, UnavailableError
 from task_scheduler.task import Event, encode
 
 CONTENT_TYPE: Final = "text/event-stream"
@@ -12,6 +12,7 @@ CONTENT_TYPE: Final = "text/event-stream"
 HANDSHAKE: Final = b":sse-handshake\n"
 HANDSHAKE_INTERVAL_S: Final = 15.0
 _RETRY: Final = b"retry: 250\n"
+_RETRY_LATER: Final = b"retry: 5000\n"
 _PAGE: Final = 100  # events read at once
 
 
@@ -41,11 +42,17 @@ async def long_poll(engine: Engine, *, after: int | None, seconds: float) -> Asy
     nothing if it is cut while it waits.
     """
     yield _RETRY
-    start, greeting = await _start(engine, after)
-    if greeting:
-        yield greeting
-    elif await engine.wait_for_events(after=start, seconds=seconds):
-        yield b"".join(map(_frame, await engine.events(after=start, limit=_PAGE)))
+    try:
+        start, greeting = await _start(engine, after)
+        if greeting:
+            yield greeting
+        elif await engine.wait_for_events(after=start, seconds=seconds):
+            yield b"".join(map(_frame, await engine.events(after=start, limit=_PAGE)))
+    except UnavailableError:
+        if after is None:
+            raise
+        # An EventSource that is answered with an error never comes back (WHATWG HTML, 9.2.3); so it shall, but later.
+        yield _RETRY_LATER
     yield HANDSHAKE
 
 

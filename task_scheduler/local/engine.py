@@ -84,7 +84,7 @@ class LocalEngine:
         self._writable = True
         self._webhooks: dict[str, int] = {}
         self._next_expiry_ms = 0
-        self._page: tuple[tuple[int, int, int], list[Event]] = ((-1, 0, 0), [])
+        self._page: tuple[tuple[int, ...], list[Event]] = ((), [])
 
     async def __aenter__(self) -> Self:
         """Open the file and start firing; raises DataFileError."""
@@ -211,7 +211,8 @@ class LocalEngine:
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         """Return the events after a sequence number; all who wait at the end of the log share one look at it."""
-        place = (after, limit, self._position)
+        # For a second at most: what has expired meanwhile shall not be shown for ever.
+        place = (after, limit, self._position, self._now_ms() // 1000)
         if self._page[0] != place:
             self._page = (place, self._reader.events(after=after, limit=limit))
         return self._page[1]

@@ -136,6 +136,8 @@ class Faults:
     calls: Counter[str] = field(default_factory=Counter)
     items: Counter[str] = field(default_factory=Counter)
     """Items that were read by calls of a name."""
+    special: dict[str, Callable[[str, Callable[..., Any], dict[str, Any]], Any]] = field(default_factory=dict)
+    """What does the kinds of fault that only some tests know, with the name of the call, the call, what is given."""
 
     def plan(self, call: str, *kinds: str) -> None:
         """Make the next calls of a name throttled, lost (worked, then timed out), repeated, crash, or fine."""
@@ -180,6 +182,8 @@ class Faulty:
                     raise ReadTimeoutError(endpoint_url="")
                 case "repeated":
                     call(**parameters)
+                case kind if kind in self._faults.special:
+                    return self._faults.special[kind](name, call, parameters)
             answer = call(**parameters)
             pages = answer.get("Responses", {}).values() if isinstance(answer, dict) else ()
             self._faults.items[name] += len(answer.get("Items", ())) + sum(map(len, pages))
@@ -191,9 +195,16 @@ class Faulty:
 class World:
     """The engine, the recorder and the sweeper over one account."""
 
-    def __init__(self, dynamodb: Any, *, arming_window_days: float = 360, shards: int = SHARDS) -> None:  # noqa: ANN401 - moto's client
+    def __init__(
+        self,
+        dynamodb: Any,  # noqa: ANN401 - moto's client
+        *,
+        arming_window_days: float = 360,
+        shards: int = SHARDS,
+        faults: Faults | None = None,
+    ) -> None:
         self.clock = Clock()
-        self.faults = Faults()
+        self.faults = Faults() if faults is None else faults
         self.observed = Observations()
         self.machine = StepFunctions(self.clock)
         tables = Faulty(dynamodb, self.faults, self.clock)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from chaos import local
 from chaos.__main__ import main
-from chaos.local_clock import SteppedClock
-from chaos.local_plan import Kind, plan
-from chaos.local_wal import end_of_log, tear
+from chaos.local import driver
+from chaos.local.clock import SteppedClock
+from chaos.local.plan import Kind, plan
+from chaos.local.wal import end_of_log, tear
 
 _DAY_MS = 86_400_000
 
@@ -130,10 +130,10 @@ def test_a_log_without_a_whole_header_is_all_torn(tmp_path: Path) -> None:
 def test_elsewhere_than_on_linux_no_disk_gets_full(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "CAN_FILL_DISKS", False)
+    monkeypatch.setattr(driver, "CAN_FILL_DISKS", False)
     parser = argparse.ArgumentParser()
-    local.add_arguments(parser)
-    kinds = {fault.kind for fault in local.faults(parser.parse_args(["--seconds", "60"]), "one")}
+    driver.add_arguments(parser)
+    kinds = {fault.kind for fault in driver.faults(parser.parse_args(["--seconds", "60"]), "one")}
     assert Kind.FULL_DISK not in kinds
     assert Kind.KILL in kinds
     assert "only on Linux" in capsys.readouterr().out

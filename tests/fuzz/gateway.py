@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class LateApplication:
     """Hands each request to the function as the event of a REST API; which function that is may be told later."""
 
-    def __init__(self) -> None:
-        self.call: Handler | None = None
+    def __init__(self, call: "Handler | None" = None) -> None:
+        self.call = call
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request, as PEP 3333 has it."""

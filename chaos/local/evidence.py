@@ -5,9 +5,9 @@ import time
 from typing import Final
 
 from chaos.ledger import Emitted, Evidence, Kept
-from chaos.local_caller import Caller
-from chaos.local_clock import SteppedClock
-from chaos.local_witnesses import Listener, Receiver
+from chaos.local.caller import Caller
+from chaos.local.clock import SteppedClock
+from chaos.local.witnesses import Listener, Receiver
 from task_scheduler import timestamp
 
 _WITHIN_S: Final = 90.0  # longer than the longest pause of a webhook sender

@@ -5,8 +5,8 @@ import random
 from typing import Final
 
 from chaos.ledger import Ledger, Promise, Version
-from chaos.local_caller import Answer, Caller
-from chaos.local_clock import SteppedClock
+from chaos.local.caller import Answer, Caller
+from chaos.local.clock import SteppedClock
 
 _OK: Final = 200
 _NOT_FOUND: Final = 404

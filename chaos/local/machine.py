@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from chaos.local_clock import SteppedClock
-from chaos.local_plan import Fault, Kind
-from chaos.local_wal import tear
+from chaos.local.clock import SteppedClock
+from chaos.local.plan import Fault, Kind
+from chaos.local.wal import tear
 
 _ROOT: Final = Path(__file__).parents[1]
 _PAUSE_S: Final = 0.1  # before a server that could not start is started again
@@ -117,7 +117,7 @@ class Machine:
             "TASK_SCHEDULER_WEBHOOK_SECRET": self.webhook_secret,
         }
         port = self.url.rpartition(":")[2]
-        command = (sys.executable, "-m", "chaos.local_server", "--port", port, *self._program)
+        command = (sys.executable, "-m", "chaos.local.server", "--port", port, *self._program)
         self._process = await asyncio.create_subprocess_exec(
             *command, cwd=_ROOT, env=environment, stdout=PIPE, stderr=PIPE
         )

@@ -11,12 +11,12 @@ from typing import Final
 
 from chaos.account import Account, settle
 from chaos.ledger import Ledger
-from chaos.local_caller import Caller
-from chaos.local_evidence import gather
-from chaos.local_machine import CAN_FILL_DISKS, Machine
-from chaos.local_plan import Fault, Kind, plan
-from chaos.local_witnesses import Listener, Receiver
-from chaos.local_workload import Worker
+from chaos.local.caller import Caller
+from chaos.local.evidence import gather
+from chaos.local.machine import CAN_FILL_DISKS, Machine
+from chaos.local.plan import Fault, Kind, plan
+from chaos.local.witnesses import Listener, Receiver
+from chaos.local.workload import Worker
 from chaos.report import report, say
 
 _EXPECTED_IN_LOGS: Final = ("sqlite3.OperationalError",)  # what a full disk leaves in the log of the server

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from chaos.local_clock import SteppedClock
+from chaos.local.clock import SteppedClock
 from task_scheduler.local.server import Options, ServeError, serve
 from task_scheduler.local.store import DataFileError
 

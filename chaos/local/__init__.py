@@ -1,0 +1,1 @@
+"""Faults of one machine: kills, clocks that step, disks that fill up, torn logs."""

@@ -1,0 +1,59 @@
+"""The promises of the AWS engine while a part of all its calls goes wrong: seeded, in memory, by a virtual clock.
+
+CHAOS_SEED=8 CHAOS_TASKS=500 make test ARGS=tests/chaos/test_aws_world.py plays another story, and a longer one.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Final
+
+import pytest
+from moto import mock_aws
+
+from chaos.account import Account
+from chaos.aws.faults import Plan
+from tests.aws.world import tables
+from tests.chaos.small_aws import SmallAws
+from tests.chaos.virtual_time import VirtualTimeLoop
+
+pytestmark = pytest.mark.slow
+
+SEED: Final = os.environ.get("CHAOS_SEED", "7")
+TASKS: Final = int(os.environ.get("CHAOS_TASKS", "40"))
+SECONDS: Final = 60.0
+
+Run = Callable[[str, float, int], tuple[SmallAws, Account]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """A run with a seed, a rate and so many tasks, in an account of its own."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
+    with ExitStack() as account:
+
+        def go(seed: str, rate: float, count: int) -> tuple[SmallAws, Account]:
+            account.close()
+            account.enter_context(mock_aws())
+            aws = SmallAws(account.enter_context(tables()), Plan(seed, rate), seconds=SECONDS)
+            with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(aws.world.clock)) as runner:
+                return aws, runner.run(aws.run(seed, count, SECONDS))
+
+        yield go
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2, 0.6])
+def test_every_accepted_task_is_accounted_for_once(run: Run, rate: float) -> None:
+    aws, account = run(SEED, rate, TASKS)
+    assert account.violations == []
+    assert account.accepted == TASKS
+    assert account.emitted + account.cancelled + account.scheduled == TASKS
+    assert aws.plan.faults.total() > rate * aws.plan.calls.total() / 2
+
+
+def test_the_same_seed_makes_the_same_history(run: Run) -> None:
+    (one, _), (same, _), (other, _) = run("3", 0.2, 8), run("3", 0.2, 8), run("4", 0.2, 8)
+    assert (one.evidence, one.ledger.answers, one.plan.faults) == (same.evidence, same.ledger.answers, same.plan.faults)
+    assert one.evidence != other.evidence
