@@ -75,8 +75,10 @@ def parse_duration(value: object) -> int:
     Raises ValueError with a clause that completes "in ...".
     """
     if isinstance(value, str) and len(value) <= _MAX_LENGTH and (match := _DURATION.fullmatch(value)):
-        seconds = Fraction(match["count"]) * _SECONDS[match["unit"]]
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds: Fraction | int = Fraction(match["count"]) * _SECONDS[match["unit"]]
+    elif isinstance(value, int) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, float):
         seconds = Fraction(str(value))
     else:
         raise ValueError('must be a number of seconds or a text such as "30s", "5m", "2h" or "7d"')

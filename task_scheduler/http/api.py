@@ -1,4 +1,4 @@
-"""Answers requests: the guard before each route, and the one shape of every error."""
+"""Answers requests: the way to each route, the guard before it, and the one shape of every error."""
 
 import logging
 import time
@@ -10,6 +10,7 @@ from typing import Final
 from task_scheduler.engine import BusyError
 from task_scheduler.http.errors import INTERNAL_ERROR, respond
 from task_scheduler.http.message import Request, Response, error_response
+from task_scheduler.http.router import Router
 from task_scheduler.http.routes import ROUTES, Context, Route
 from task_scheduler.http.secret import Secrets, authorize
 from task_scheduler.metrics import Metric, Observer, Unobserved
@@ -24,36 +25,43 @@ class Api:
     context: Context
     secrets: Secrets
     routes: Mapping[str, Mapping[str, Route]] = field(default_factory=lambda: ROUTES)
-    """By their paths, whose variable parts stand in braces; each is mounted for every method."""
+    """By the templates of their paths, then by their methods."""
     observer: Observer = field(default_factory=Unobserved)
     stopwatch: Callable[[], float] = time.perf_counter
     """Seconds since whenever."""
+    router: Router = field(init=False)
 
-    async def answer(self, path: str, request: Request) -> Response:
-        """Answer a request to one of the paths, and note how long that took; raises nothing."""
+    def __post_init__(self) -> None:
+        """Learn the ways."""
+        object.__setattr__(self, "router", Router(self.routes))
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request, and note how long that took; raises nothing."""
         began = self.stopwatch()
-        response = await self._answer(path, request)
+        found = self.router.find(request.path)
+        response = _not_found(request) if found is None else await self._answer(*found, request)
         self.observer.observe(Metric.LATENCY, [self.stopwatch() - began])
         return response
 
-    async def _answer(self, path: str, request: Request) -> Response:
-        methods = self.routes[path]
+    async def _answer(self, template: str, params: Mapping[str, str], request: Request) -> Response:
+        methods = self.routes[template]
         route = methods.get(request.method)
         if route is None:
             allowed = ", ".join(methods)
             sentence = f"{request.method} is not possible on {request.path}; it takes {allowed}."
             return error_response(405, [sentence], {"allow": allowed})
         try:
-            if route.guarded:
-                request = replace(request, caller=authorize(request, self.secrets))
+            caller = authorize(request, self.secrets) if route.guarded else b""
+            if caller or params:
+                request = replace(request, caller=caller, params=params)
             return await route.handler(request, self.context)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             if isinstance(error, BusyError):
                 self.observer.count(Metric.THROTTLED)
             response = respond(error)
             if response is None:  # known ones are logged where they come from, with what was the matter
-                about = {"task_id": request.params["task_id"]} if "task_id" in request.params else None
-                _logger.error("%s %s failed: %s", request.method, path, _trace(error), extra=about)  # noqa: TRY400 - see _trace
+                about = {"task_id": params["task_id"]} if "task_id" in params else None
+                _logger.error("%s %s failed: %s", request.method, template, _trace(error), extra=about)  # noqa: TRY400 - see _trace
             return response or error_response(500, [INTERNAL_ERROR])
 
 
@@ -68,6 +76,5 @@ def _trace(error: BaseException) -> str:
     return "caused by ".join(kinds)
 
 
-def not_found(request: Request) -> Response:
-    """Answer a request to any other path."""
+def _not_found(request: Request) -> Response:
     return error_response(404, [f"There is nothing at {request.path[:200]}."])

@@ -50,7 +50,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 def _loads(body: bytes) -> object:
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
+        return _DECODER.decode(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         reason = f"is not valid UTF-8: {error.reason} at byte {error.start}."
     except json.JSONDecodeError as error:
@@ -97,3 +97,6 @@ def _refuse_lone_surrogates(value: object) -> None:
         raise BadRequestError(
             "The request body holds half of a surrogate pair (\\ud800 to \\udfff), which is not a character."
         ) from None
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

@@ -1,51 +1,22 @@
-"""The API behind API Gateway: the routes mounted on a Powertools resolver."""
+"""The API behind API Gateway: a proxy event in, a proxy answer out (AWS, proxy integration, format 1.0)."""
 
 import base64
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver
-from aws_lambda_powertools.event_handler import Response as PowertoolsResponse
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-
-from task_scheduler.http.api import Api, not_found
+from task_scheduler.http.api import Api
 from task_scheduler.http.message import Request, Response
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-_METHODS: Final = [
-    "GET",
-    "POST",
-    "PUT",
-    "PATCH",
-    "DELETE",
-    "HEAD",
-    "OPTIONS",
-]  # all that API Gateway passes on
-
 
 def handler(api: Api) -> Handler:
     """Return a Lambda handler that answers the proxy events of a REST API."""
-    app = APIGatewayRestResolver()
 
-    def mount(path: str) -> None:
-        rule = path.replace("{", "<").replace("}", ">")
+    def answer(event: dict[str, Any], _context: object) -> dict[str, Any]:
+        return _response(_complete(api.answer(_request(event))))
 
-        @app.route(rule, method=_METHODS)
-        def _answer(**params: str) -> PowertoolsResponse[str]:
-            request = _request(app, params)
-            if request.path.count("/") != path.count("/"):  # Powertools takes any number of slashes at the end
-                return _response(not_found(request))
-            return _response(_complete(api.answer(path, request)))
-
-    for path in api.routes:
-        mount(path)
-
-    @app.not_found
-    def _not_found(_error: NotFoundError) -> PowertoolsResponse[str]:
-        return _response(not_found(_request(app, {})))
-
-    return app.resolve
+    return answer
 
 
 def _complete(answering: Coroutine[None, None, Response]) -> Response:
@@ -58,21 +29,27 @@ def _complete(answering: Coroutine[None, None, Response]) -> Response:
     raise RuntimeError("This engine needs an event loop.")
 
 
-def _request(app: APIGatewayRestResolver, params: Mapping[str, str]) -> Request:
-    event = app.current_event
-    body = event.body or ""
+def _request(event: dict[str, Any]) -> Request:
+    """Read an event; what there is none of, such as a query, is null in it."""
+    path: str = event["path"]
+    body: str = event["body"] or ""
     return Request(
-        method=event.http_method,
-        path=event.path,
-        headers={name.lower(): value for name, value in event.headers.items()},
-        query=event.query_string_parameters,
-        body=base64.b64decode(body) if event.is_base64_encoded else body.encode("utf-8", "surrogatepass"),
-        params=params,
-        seen_path=event.request_context.path or event.path,
+        method=event["httpMethod"],
+        path=path,
+        headers={name.lower(): value for name, value in (event["headers"] or {}).items()},
+        query=event["queryStringParameters"] or {},
+        body=base64.b64decode(body) if event["isBase64Encoded"] else body.encode("utf-8", "surrogatepass"),
+        seen_path=event["requestContext"].get("path") or path,
     )
 
 
-def _response(answer: Response) -> PowertoolsResponse[str]:
+def _response(answer: Response) -> dict[str, Any]:
     if not isinstance(answer.body, bytes):
         raise TypeError("An integration answers at once: give the API a context that does not stream.")
-    return PowertoolsResponse(answer.status, answer.content_type, answer.body.decode(), headers=dict(answer.headers))
+    headers = {"content-type": answer.content_type, **answer.headers}
+    return {
+        "statusCode": answer.status,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "body": answer.body.decode(),
+        "isBase64Encoded": False,
+    }

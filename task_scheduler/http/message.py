@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 JSON: Final = "application/json"
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Response:
 
 def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with JSON."""
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    body = _encode(content).encode()
     return Response(status=status, body=body, headers=headers or {})
 
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -274,8 +273,7 @@ class LocalEngine:
                 now_ms = self._now_ms()
                 late_ms = self._writer.emit_due(now_ms=now_ms, limit=_BATCH)
                 self._expire(now_ms)
-            position = self._writer.position()
-            next_due_ms = self._writer.next_due_ms()
+            position = self._writer.position() if late_ms else 0
         except Exception:
             # Nothing of this turn was kept: callers are told so, and what is due stays due. Mostly it is the disk that
             # is full or gone; but whatever it is, a thread that ended here would leave everybody waiting for ever.
@@ -292,18 +290,19 @@ class LocalEngine:
         if calls or late_ms:
             self._count(calls, late_ms)
             self._loop.call_soon_threadsafe(self._wake, calls, position)
-        if next_due_ms is None:
-            return _LONGEST_SLEEP_S
-        return min((next_due_ms - self._now_ms()) / 1000, _LONGEST_SLEEP_S)
+        return min((self._writer.soonest_ms - self._now_ms()) / 1000, _LONGEST_SLEEP_S)
 
     def _count(self, calls: list[_Call], late_ms: list[int]) -> None:
         """Count what is on the disk now, whether or not its caller still waits."""
-        counts = Counter(call.counted for call in calls if call.counted and call.outcome and not call.error)
-        if late_ms:
-            counts[Metric.EMITTED] = len(late_ms)
-            self._observer.observe(Metric.LATENESS, (late / 1000 for late in late_ms))
+        counts = {Metric.SCHEDULED: 0, Metric.CANCELLED: 0, Metric.EMITTED: len(late_ms)}
+        for call in calls:
+            if call.counted is not None and call.outcome and call.error is None:
+                counts[call.counted] += 1
         for metric, number in counts.items():
-            self._observer.count(metric, number)
+            if number:
+                self._observer.count(metric, number)
+        if late_ms:
+            self._observer.observe(Metric.LATENESS, (late / 1000 for late in late_ms))
         self._pending += counts[Metric.SCHEDULED] - counts[Metric.CANCELLED] - counts[Metric.EMITTED]
         self._observer.gauge(Metric.PENDING, self._pending)
 

@@ -4,6 +4,7 @@ A browser lets any page send requests to 127.0.0.1, and by a name that it rebind
 """
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,15 +25,16 @@ class OwnPagesOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or (reason := refusal(Headers(scope=scope))) is None:
+        headers = Headers(scope=scope)
+        if (reason := refusal(headers.get("host"), headers.get("origin"))) is None:
             return await self._app(scope, receive, send)
         answer = error_response(403, [f"{reason} {_ADVICE}"])
         return await Response(answer.body, answer.status, media_type=JSON)(scope, receive, send)
 
 
-def refusal(headers: Headers) -> str | None:
+@lru_cache(maxsize=64)
+def refusal(host: str | None, origin: str | None) -> str | None:
     """Return why a request is not served, None where it is: a program need not send either header."""
-    host, origin = headers.get("host"), headers.get("origin")
     if host is not None and not is_loopback(_name(f"//{host}")):
         return f"This server is not {host[:100]!r}."
     if origin is not None and origin.partition("://")[2] != host:

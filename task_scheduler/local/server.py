@@ -13,21 +13,12 @@ from typing import Final
 
 import httpx
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect
-from starlette.requests import Request as StarletteRequest
-from starlette.responses import Response as StarletteResponse
-from starlette.responses import StreamingResponse
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from task_scheduler.engine import UnavailableError
-from task_scheduler.http.api import Api, not_found
-from task_scheduler.http.body import MAX_BODY_BYTES
-from task_scheduler.http.errors import RETRY_AFTER_S
-from task_scheduler.http.message import Request, Response, error_response
+from task_scheduler.http.api import Api
 from task_scheduler.http.routes import ROUTES, Context
 from task_scheduler.local.accepting import BACKLOG, AcceptingServer
+from task_scheduler.local.asgi import application
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.connections import Limits, limited, limits_of_this_process
 from task_scheduler.local.engine import LocalEngine
@@ -37,9 +28,7 @@ from task_scheduler.local.pulse import Pulse
 from task_scheduler.local.routes import local_routes
 from task_scheduler.local.webhooks import TIMEOUT_S as WEBHOOK_TIMEOUT_S
 from task_scheduler.local.webhooks import WebhookSender, check_secret
-from task_scheduler.metrics import Metric
 
-_MOST_DRAINED: Final = 16 * MAX_BODY_BYTES  # bytes of a body that is too large, read so that its sender hears why
 _PORTS: Final = range(1, 65_536)
 _GRACE_S: Final = 5  # for requests under way when the server stops
 
@@ -136,6 +125,7 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
             timeout_keep_alive=options.limits.idle_s,
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=_GRACE_S,
@@ -165,103 +155,6 @@ async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None
             for delivery in deliveries:
                 delivery.cancel()
             await asyncio.gather(*deliveries, return_exceptions=True)
-
-
-def application(api: Api, *, max_streams: int, pulse: Pulse) -> Starlette:
-    """Mount the API's routes as an ASGI application."""
-    streams = asyncio.BoundedSemaphore(max_streams)
-    app = Starlette(routes=[Route(path, _Endpoint(api, path, streams, pulse)) for path in api.routes])
-    app.router.redirect_slashes = False
-    app.router.default = _NotFound()
-    return app
-
-
-class _Endpoint:
-    """One path of the API, for every method."""
-
-    def __init__(self, api: Api, path: str, streams: asyncio.BoundedSemaphore, pulse: Pulse) -> None:
-        self._api = api
-        self._path = path
-        self._streams = streams
-        self._pulse = pulse
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._pulse.is_late:
-            self._api.observer.count(Metric.THROTTLED)
-            await _response(_too_busy())(scope, receive, send)
-            return
-        request = StarletteRequest(scope, receive)
-        try:
-            body = await _read(request)
-        except ClientDisconnect:  # there is nobody to answer
-            return
-        answer = await self._api.answer(self._path, _request(request, body))
-        if isinstance(answer.body, bytes):
-            await _response(answer)(scope, receive, send)
-        elif self._streams.locked():
-            self._api.observer.count(Metric.THROTTLED)
-            await _response(_too_many_streams())(scope, receive, send)
-        else:
-            async with self._streams:
-                await _response(answer)(scope, receive, send)
-
-
-class _NotFound:
-    """Every path that is not mounted, and every target that is no path, such as that of OPTIONS *."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = StarletteRequest(scope, receive)
-        await _response(not_found(_request(request, b"")))(scope, receive, send)
-
-
-async def _read(request: StarletteRequest) -> bytes:
-    """Return the body; of one that is too large, just enough to see that."""
-    pieces = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size - len(piece) <= MAX_BODY_BYTES:
-            pieces.append(piece)
-        if size > _MOST_DRAINED:
-            break
-    return b"".join(pieces)
-
-
-def _request(request: StarletteRequest, body: bytes) -> Request:
-    return Request(
-        method=request.method,
-        path=request.url.path,
-        headers=request.headers,
-        query=request.query_params,
-        body=body,
-        params=request.path_params,
-        seen_path=request.url.path,
-    )
-
-
-def _response(answer: Response) -> StarletteResponse:
-    headers = dict(answer.headers)
-    if isinstance(answer.body, bytes):
-        return StarletteResponse(answer.body, answer.status, headers, answer.content_type)
-    return StreamingResponse(_until_stopped(answer.body), answer.status, headers, answer.content_type)
-
-
-def _too_busy() -> Response:
-    sentence = "The server has more to do than it can; nothing was changed. Try again."
-    return error_response(503, [sentence], {"retry-after": str(RETRY_AFTER_S)})
-
-
-def _too_many_streams() -> Response:
-    sentence = "The server has as many event streams as it can serve. Try again, or read GET /events page by page."
-    return error_response(503, [sentence], {"retry-after": str(RETRY_AFTER_S)})
-
-
-async def _until_stopped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        async for piece in pieces:
-            yield piece
-    except UnavailableError:  # the server stops, or the disk fails: the client comes back with the position it holds
-        return
 
 
 @contextmanager

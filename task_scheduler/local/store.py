@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -87,6 +88,8 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.soonest_ms = -inf
+        """Nothing is due before this, as long as all changes come through here; so the file need not be asked."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -117,6 +120,7 @@ class Store:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
+            self.soonest_ms = -inf
             if self._connection.in_transaction:  # some errors, a full disk among them, have rolled back already
                 self._connection.execute("ROLLBACK")
             raise
@@ -126,6 +130,7 @@ class Store:
         fields = (task.id, task.due_ms, task.event, task.created_ms, task.revision, task.status, task.ended_ms)
         if self._connection.execute(_INSERT, (*fields, task.changed_ms, task.fingerprint)).rowcount == 0:
             return False
+        self.soonest_ms = min(self.soonest_ms, task.due_ms)
         self._tag(task)
         return True
 
@@ -156,6 +161,7 @@ class Store:
         if old.status is not Status.SCHEDULED:
             raise TooLateError(old)
         new = change(old)
+        self.soonest_ms = min(self.soonest_ms, new.due_ms)
         self._connection.execute(
             "UPDATE task SET due_ms = ?, revision = ?, event = ?, changed_ms = ? WHERE id = ?",
             (new.due_ms, new.revision, new.event, new.changed_ms, task_id),
@@ -194,6 +200,8 @@ class Store:
 
     def emit_due(self, *, now_ms: int, limit: int) -> list[int]:
         """Mark due tasks as emitted, soonest first, and append them to the log; return how late each is, in ms."""
+        if now_ms < self.soonest_ms:
+            return []
         rows = self._connection.execute(
             "SELECT id, max(due_ms, created_ms, changed_ms) FROM task"
             " WHERE status = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?",
@@ -207,6 +215,8 @@ class Store:
         self._connection.executemany(
             "INSERT INTO event (task_id, emitted_ms) VALUES (?, ?)", [(task_id, now_ms) for task_id in ids]
         )
+        due_ms = self.next_due_ms()
+        self.soonest_ms = inf if due_ms is None else due_ms
         return [now_ms - expected_ms for _, expected_ms in rows]
 
     def next_due_ms(self) -> int | None:

@@ -12,10 +12,10 @@ from moto import mock_aws
 from task_scheduler.http.api import Api
 from task_scheduler.http.gateway import handler
 from task_scheduler.http.routes import ROUTES, Context
+from task_scheduler.local.asgi import application
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.metrics import Metrics
 from task_scheduler.local.pulse import Pulse
-from task_scheduler.local.server import application
 from tests.aws.world import START_MS, World, tables
 from tests.fuzz.engines import SECRET, Function, LocalApp
 

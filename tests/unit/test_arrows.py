@@ -29,7 +29,6 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.task",
         "task_scheduler.timestamp",
     },
-    "task_scheduler.http.gateway": {"aws_lambda_powertools", "task_scheduler.http"},
     "task_scheduler.aws.names": set(),
     "task_scheduler.aws": {
         "boto3",
@@ -52,6 +51,13 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     },
     "task_scheduler.local.accepting": {"task_scheduler.local", "task_scheduler.local.connections", "uvicorn"},
     "task_scheduler.local.connections": {"task_scheduler.http", "task_scheduler.metrics", "uvicorn"},
+    "task_scheduler.local.asgi": {
+        "starlette",
+        "task_scheduler.engine",
+        "task_scheduler.http",
+        "task_scheduler.local",
+        "task_scheduler.metrics",
+    },
     "task_scheduler.local.origin": {"starlette", "task_scheduler.http"},
     "task_scheduler.local.routes": {
         "task_scheduler.http",
@@ -71,6 +77,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.http",
         "task_scheduler.local",
         "task_scheduler.local.accepting",
+        "task_scheduler.local.asgi",
         "task_scheduler.local.connections",
         "task_scheduler.local.origin",
         "task_scheduler.local.routes",
@@ -94,7 +101,6 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.aws",
         "task_scheduler.aws.metrics",
         "task_scheduler.http",
-        "task_scheduler.http.gateway",
         "task_scheduler.metrics",
     },
     "stacks": {
@@ -213,7 +219,7 @@ def test_every_package_that_the_library_imports_is_in_its_requirements() -> None
         ("task_scheduler.local.engine", "def later():\n    import boto3"),
         ("task_scheduler.local.store", "from task_scheduler.http.api import Api"),
         ("task_scheduler.http.routes", "from aws_lambda_powertools import Logger"),
-        ("task_scheduler.http.routes", "from task_scheduler.http import gateway"),
+        ("task_scheduler.http.routes", "from task_scheduler.local import asgi"),
         ("task_scheduler.http.gateway", "import botocore.session"),
         ("task_scheduler.cli", "import lambdas.api"),
         ("task_scheduler.engine", "if TYPE_CHECKING:\n    from stacks.settings import Settings"),

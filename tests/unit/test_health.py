@@ -37,7 +37,7 @@ def api(engine: MemoryEngine, observations: Observations) -> Api:
 
 
 def health(api: Api) -> tuple[int, object]:
-    answer = asyncio.run(api.answer("/health", Request("GET", "/health")))
+    answer = asyncio.run(api.answer(Request("GET", "/health")))
     assert isinstance(answer.body, bytes)
     return answer.status, json.loads(answer.body)
 
@@ -54,5 +54,5 @@ def test_one_that_is_not_says_what_is_wrong_in_words(api: Api, engine: MemoryEng
 def test_every_answer_is_timed_also_one_that_refuses(api: Api, observations: Observations) -> None:
     health(api)
     for method in ("GET", "PUT"):
-        asyncio.run(api.answer("/tasks", Request(method, "/tasks")))
+        asyncio.run(api.answer(Request(method, "/tasks")))
     assert observations.spans == {Metric.LATENCY: [0.25, 0.25, 0.25]}
