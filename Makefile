@@ -45,11 +45,12 @@ test: $(DEV) $(NODE) ## Run every test, as CI does (ARGS= for pytest, CHROMIUM=c
 		{ echo "The console is tested in Chromium, and '$(CHROMIUM)' is not there. Install it, on Debian by apt install chromium, or name another: make test CHROMIUM=google-chrome" >&2; exit 1; }
 	.venv/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(DEV) $(NODE) ## Check format, lint and types, and run the fast tests
+check: $(DEV) $(NODE) ## Check format, lint, types and dependencies, and run the fast tests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/python -m pytest -m "not browser and not emulator and not slow" $(ARGS)
+	@$(WITH_VENV) python -m audit
 
 chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every task (ARGS='local --seconds 180 --seed 7')
 	@.venv/bin/python -m chaos $(ARGS)

@@ -8,6 +8,9 @@ from typing import Final
 JSON: Final = "application/json"
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
+UNKEPT: Final[Mapping[str, str]] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""What is said of tasks is kept by no cache, and taken for a page by no browser."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -34,13 +37,13 @@ class Response:
     status: int
     body: bytes | AsyncIterator[bytes]
     content_type: str = JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=lambda: UNKEPT)
 
 
 def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with JSON."""
     body = _encode(content).encode()
-    return Response(status=status, body=body, headers=headers or {})
+    return Response(status=status, body=body, headers={**UNKEPT, **(headers or {})})
 
 
 def error_response(status: int, errors: Sequence[str], headers: Mapping[str, str] | None = None) -> Response:

@@ -13,7 +13,7 @@ from task_scheduler.http import pages, sse
 from task_scheduler.http.body import read_object
 from task_scheduler.http.errors import BadRequestError, explain
 from task_scheduler.http.idempotency import KEY_HEADER, fingerprint, idempotent_id
-from task_scheduler.http.message import Request, Response, json_response
+from task_scheduler.http.message import UNKEPT, Request, Response, json_response
 from task_scheduler.http.query import Query, cursor
 from task_scheduler.task import Status, Task, changed_task, is_task_id, new_task, read_event
 
@@ -283,8 +283,5 @@ async def _stream(context: Context, after: int | None) -> Response:
         pieces = sse.live(context.engine, after=after)
     else:
         pieces = b"".join([piece async for piece in sse.long_poll(context.engine, after=after, seconds=LONG_POLL_S)])
-    headers = {
-        "cache-control": "no-store",
-        "x-accel-buffering": "no",
-    }  # the latter: proxies must not hold pieces back
+    headers = {**UNKEPT, "x-accel-buffering": "no"}  # the latter: proxies must not hold pieces back
     return Response(status=200, body=pieces, content_type=sse.CONTENT_TYPE, headers=headers)

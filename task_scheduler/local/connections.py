@@ -16,7 +16,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from task_scheduler.http.errors import RETRY_AFTER_S
-from task_scheduler.http.message import JSON, error_response
+from task_scheduler.http.message import error_response
 from task_scheduler.metrics import Metric, Observer, Unobserved
 
 USED_OF_THE_PROTOCOL: Final = frozenset(
@@ -248,11 +248,9 @@ def limited(limits: Limits, observer: Observer) -> type[LimitedConnection]:
 
 def _answer(status: int, sentence: str) -> bytes:
     """Return an error as it goes over the wire."""
-    body = error_response(status, [sentence]).body
-    assert isinstance(body, bytes)  # noqa: S101 - errors are whole
-    again = f"retry-after: {RETRY_AFTER_S}\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {JSON}\r\ncontent-length: {len(body)}\r\n"
-        f"{again}connection: close\r\n\r\n"
-    )
-    return head.encode() + body
+    again = {"retry-after": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    answer = error_response(status, [sentence], {**again, "connection": "close"})
+    assert isinstance(answer.body, bytes)  # noqa: S101 - errors are whole
+    headers = {"content-type": answer.content_type, "content-length": str(len(answer.body)), **answer.headers}
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {headers[name]}" for name in headers)]
+    return "\r\n".join([*lines, "", ""]).encode() + answer.body

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -344,8 +345,15 @@ def _lock(path: Path) -> FileLock:
     lock = FileLock(f"{path}.lock")
     try:
         lock.acquire(blocking=False)
+        _make(path)
     except Timeout:
         raise DataFileError(f"{path} is in use by another process.") from None
     except OSError as error:
         raise DataFileError(f"{path} cannot be used: {error.strerror}.") from None
     return lock
+
+
+def _make(path: Path) -> None:
+    """Make the file, if it is not there, so that its owner alone can read it; SQLite gives those beside it the same."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

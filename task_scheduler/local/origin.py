@@ -29,7 +29,7 @@ class OwnPagesOnly:
         if (reason := refusal(headers.get("host"), headers.get("origin"))) is None:
             return await self._app(scope, receive, send)
         answer = error_response(403, [f"{reason} {_ADVICE}"])
-        return await Response(answer.body, answer.status, media_type=JSON)(scope, receive, send)
+        return await Response(answer.body, answer.status, answer.headers, JSON)(scope, receive, send)
 
 
 @lru_cache(maxsize=64)

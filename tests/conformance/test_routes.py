@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.conformance.api import Api
@@ -81,9 +82,27 @@ def test_ids_that_cannot_be_are_404(api: Api) -> None:
             assert api.send(method, f"/tasks/{task_id}").status == 404, task_id
 
 
-def test_answers_are_json_in_utf8_that_nobody_keeps(api: Api) -> None:
-    """A cache between client and server must not answer for it."""
-    for path in ("/health", "/events", "/nowhere"):
-        headers = api.send("GET", path).headers
+def test_answers_are_json_that_nobody_keeps_or_takes_for_a_page(api: Api) -> None:
+    """A cache between client and server must not answer for it, nor show one what was told to another."""
+    made = api.schedule({"in": "1d", "message": "hello"})
+    calls = [("GET", path) for path in ("/health", "/events", "/tasks", f"/tasks/{made.id}", "/tasks/none", "/nowhere")]
+    for method, path in [*calls, ("PUT", "/schedule"), ("POST", "/cancel")]:
+        headers = api.send(method, path).headers
         assert headers["content-type"].partition(";")[0] == "application/json"
-        assert "no-" in headers.get("cache-control", "no-store")
+        assert headers["cache-control"] == "no-store", path
+        assert headers["x-content-type-options"] == "nosniff", path
+    assert api.cancel(made.id).headers["cache-control"] == "no-store"
+    for path in ("/openapi.json", "/tasks"):
+        assert api.http.get(path).headers["cache-control"] == "no-store"
+    with api.http.stream("GET", "/events", headers={"accept": "text/event-stream", **api.secret}) as stream:
+        assert stream.headers["cache-control"] == "no-store"
+        assert stream.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/schedule", "/tasks", "/events", "/"])
+def test_pages_of_other_sites_are_given_no_leave_to_call(api: Api, path: str) -> None:
+    """A browser asks first, since the secret travels in a header of its own."""
+    origin = {"origin": "https://elsewhere.example"}
+    asking = {"access-control-request-method": "POST", "access-control-request-headers": "x-pd-secret"}
+    for answer in (api.http.options(path, headers=origin | asking), api.http.get(path, headers=origin | api.secret)):
+        assert not [name for name in answer.headers if name.startswith("access-control-")]

