@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
+from heapq import merge
 from math import inf
 from pathlib import Path
 from typing import Any, Final, Self
@@ -59,18 +60,18 @@ _MIGRATIONS: Final = (
     """,
 )
 
-_TASK: Final = "SELECT id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint FROM"
+_TASK: Final = "SELECT id, task.due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint FROM"
 _INSERT: Final = (
     "INSERT INTO task (id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 )
 # Lists walk along an index, from a place on and within a window of due times.
 _BY_STATUS: Final = (
-    "SELECT due_ms, id FROM task WHERE status = ? AND due_ms >= ? AND (due_ms, id) > (?, ?) AND due_ms < ?"
+    f"{_TASK} task WHERE status = ? AND due_ms >= ? AND (due_ms, id) > (?, ?) AND due_ms < ?"
     " ORDER BY due_ms, id LIMIT ?"
 )
 _BY_TAG: Final = (
-    "SELECT tag.due_ms, task_id FROM tag CROSS JOIN task ON task.id = task_id WHERE name = ? AND value = ?"
+    f"{_TASK} tag CROSS JOIN task ON task.id = task_id WHERE name = ? AND value = ?"
     " AND tag.due_ms >= ? AND (tag.due_ms, task_id) > (?, ?) AND tag.due_ms < ?"
     " AND (? OR status = ?) ORDER BY tag.due_ms, task_id LIMIT ?"
 )
@@ -174,29 +175,35 @@ class Store:
         """List up to `limit` tasks, soonest due first, but not many more bytes than MAX_PAGE_BYTES."""
         page: list[Task] = []
         size = 0
-        last = None
-        for place in self._places(query, limit + 1):
-            if len(page) == limit or size > MAX_PAGE_BYTES:
-                return TaskPage(page, last)
-            last = place
-            with suppress(TaskNotFoundError):  # it may have expired since
-                page.append(self.get(place.task_id))
+        with self._snapshot(), ExitStack() as cursors:
+            found = [cursors.enter_context(closing(cursor)) for cursor in self._walks(query, limit + 1)]
+            for row in merge(*found, key=_place):  # read one by one: they may be large
+                if len(page) == limit or size > MAX_PAGE_BYTES:
+                    return TaskPage(page, Place(page[-1].due_ms, page[-1].id))
+                page.append(_task(row))
                 size += len(page[-1].event)
         return TaskPage(page, None)
 
-    def _places(self, query: TaskQuery, limit: int) -> list[Place]:
-        """Return where the first tasks of a list stand in an index, without reading the tasks."""
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Let all that is read inside be of one moment: no task changes its status between two looks."""
+        self._connection.execute("SAVEPOINT list")
+        try:
+            yield
+        finally:
+            self._connection.execute("RELEASE list")
+
+    def _walks(self, query: TaskQuery, limit: int) -> Iterator[sqlite3.Cursor]:
+        """Begin to walk along an index for each status, or for a tag; each walk is in the order of the list."""
         place = query.after or Place(_FIRST_MS, "")
         from_ms = _FIRST_MS if query.from_ms is None else query.from_ms
         to_ms = _LAST_MS if query.to_ms is None else query.to_ms
         window = (max(place.due_ms, from_ms), place.due_ms, place.task_id, to_ms)
         if query.tag is not None:
-            keys = (*query.tag, *window, query.status is None, query.status, limit)
-            return [Place(*row) for row in self._connection.execute(_BY_TAG, keys)]
-        statuses = [query.status] if query.status else list(Status)
-        # A task that is emitted or cancelled between two of these looks is found in both.
-        rows = {row for status in statuses for row in self._connection.execute(_BY_STATUS, (status, *window, limit))}
-        return [Place(*row) for row in sorted(rows)[:limit]]
+            yield self._connection.execute(_BY_TAG, (*query.tag, *window, query.status is None, query.status, limit))
+            return
+        for status in [query.status] if query.status else list(Status):
+            yield self._connection.execute(_BY_STATUS, (status, *window, limit))
 
     def emit_due(self, *, now_ms: int, limit: int) -> list[int]:
         """Mark due tasks as emitted, soonest first, and append them to the log; return how late each is, in ms."""
@@ -293,6 +300,10 @@ class Store:
             if size > MAX_PAGE_BYTES:
                 break
         return page
+
+
+def _place(row: Sequence[Any]) -> tuple[int, str]:
+    return row[1], row[0]
 
 
 def _task(row: Sequence[Any]) -> Task:

@@ -126,6 +126,18 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.timestamp",
     },
     "load": {"httptools", "task_scheduler.timestamp", "uvloop"},
+    "docs.markdown": set(),
+    "docs": {"docs.markdown", "task_scheduler.cli", "task_scheduler.http", "typer"},
+    "bench": {
+        "docs.markdown",
+        "load",
+        "starlette",
+        "task_scheduler.local",
+        "task_scheduler.task",
+        "task_scheduler.timestamp",
+        "uvicorn",
+        "uvloop",
+    },
 }
 
 

@@ -1,0 +1,1 @@
+"""How fast it is and what it takes, always beside something else that was measured in the same run."""
