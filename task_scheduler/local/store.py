@@ -210,21 +210,20 @@ class Store:
         if now_ms < self.soonest_ms:
             return []
         rows = self._connection.execute(
-            "SELECT id, max(due_ms, created_ms, changed_ms) FROM task"
+            "SELECT rowid, id, max(due_ms, created_ms, changed_ms) FROM task"
             " WHERE status = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?",
             (Status.SCHEDULED, now_ms, limit),
         ).fetchall()
-        ids = [row[0] for row in rows]
         self._connection.executemany(
-            "UPDATE task SET status = ?, ended_ms = ? WHERE id = ?",
-            [(Status.EMITTED, now_ms, task_id) for task_id in ids],
+            "UPDATE task SET status = ?, ended_ms = ? WHERE rowid = ?",
+            [(Status.EMITTED, now_ms, number) for number, _, _ in rows],
         )
         self._connection.executemany(
-            "INSERT INTO event (task_id, emitted_ms) VALUES (?, ?)", [(task_id, now_ms) for task_id in ids]
+            "INSERT INTO event (task_id, emitted_ms) VALUES (?, ?)", [(task_id, now_ms) for _, task_id, _ in rows]
         )
         due_ms = self.next_due_ms()
         self.soonest_ms = inf if due_ms is None else due_ms
-        return [now_ms - expected_ms for _, expected_ms in rows]
+        return [now_ms - expected_ms for _, _, expected_ms in rows]
 
     def next_due_ms(self) -> int | None:
         """Return when the next task is due, None when none is scheduled."""
