@@ -4,7 +4,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check chaos load bench-local format lock docs release bootstrap deploy destroy deploy-local clean
+.PHONY: help run test check chaos load bench-local format lock docs simulate release bootstrap deploy destroy deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -75,6 +75,9 @@ lock: $(DEV) ## Compile the locks again (ARGS=--upgrade for newer versions)
 
 docs: $(RUN) ## Write those parts of docs/ again that are made from the code
 	.venv/bin/python -m docs.generate
+
+simulate: $(DEV) ## Simulate the AWS engine under its quotas, and write docs/scale.md
+	.venv/bin/python -m bench.simulate
 
 release: $(DEV) ## Keep the committed tree as a release, for the tests of upgrades
 	@JSII_NODE="$(CURDIR)/.venv/bin/node" .venv/bin/python -m releases

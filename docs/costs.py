@@ -1,193 +1,64 @@
-"""What the AWS engine costs: the calls of each action, counted by tests/aws/test_prices.py, times list prices.
+"""Tables of what the AWS engine costs, by bench.cost, and of what others ask."""
 
-Prices are of us-east-1 in US dollars, without free tiers. Items and messages are taken to be small: up to 1 KB.
-"""
-
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
-
+from bench.cost import LARGE, SMALL, Cost, Usage, added, dollars, million
+from bench.prices import CHECKED, OFFERS, PRICES
 from docs.markdown import table
 
-CHECKED: Final = "2026-11-22"
-
-API_SECONDS: Final = 0.15
-"""Assumed, not measured on AWS: how long a call of `api` takes, and one of `recorder` with ten messages twice that."""
-
-BATCH: Final = 10
-"""Messages that the recorder takes at once when there are many."""
-
-LOG_KB: Final = 1
-"""Assumed: what Lambda logs of a call."""
-
-
-@dataclass(frozen=True)
-class Price:
-    """What one unit costs, and where that is written."""
-
-    unit: str
-    dollars: float
-    per: int
-    official: str
-    seen: str
-    """A copy of the price that could be read when this was checked."""
-
-
-_AWS: Final = "https://aws.amazon.com"
-PRICES: Final[Mapping[str, Price]] = {
-    "Step Functions": Price(
-        "state transition", 0.025, 1_000, f"{_AWS}/step-functions/pricing/", f"{_AWS}/step-functions/pricing/"
-    ),
-    "API Gateway (REST)": Price(
-        "request",
-        3.50,
-        1_000_000,
-        f"{_AWS}/api-gateway/pricing/",
-        "https://docs.aws.amazon.com/whitepapers/latest/best-practices-api-gateway-private-apis-integration/cost-optimization.html",
-    ),
-    "DynamoDB writes": Price(
-        "write request unit",
-        0.625,
-        1_000_000,
-        f"{_AWS}/dynamodb/pricing/on-demand/",
-        "https://airbyte.com/data-engineering-resources/dynamodb-pricing",
-    ),
-    "DynamoDB reads": Price(
-        "read request unit",
-        0.125,
-        1_000_000,
-        f"{_AWS}/dynamodb/pricing/on-demand/",
-        "https://airbyte.com/data-engineering-resources/dynamodb-pricing",
-    ),
-    "Lambda calls": Price(
-        "call", 0.20, 1_000_000, f"{_AWS}/lambda/pricing/", "https://cloudchipr.com/blog/aws-lambda-pricing"
-    ),
-    "Lambda time (arm64)": Price(
-        "GB-second", 13.3334, 1_000_000, f"{_AWS}/lambda/pricing/", "https://cloudchipr.com/blog/aws-lambda-pricing"
-    ),
-    "SNS publishes": Price(
-        "publish",
-        0.50,
-        1_000_000,
-        f"{_AWS}/sns/pricing/",
-        "https://www.factualminds.com/blog/amazon-sns-pricing-publishes-fanout-protocols/",
-    ),
-    "SNS to https": Price(
-        "delivery",
-        0.60,
-        1_000_000,
-        f"{_AWS}/sns/pricing/",
-        "https://www.factualminds.com/blog/amazon-sns-pricing-publishes-fanout-protocols/",
-    ),
-    "SQS": Price(
-        "request",
-        0.40,
-        1_000_000,
-        f"{_AWS}/sqs/pricing/",
-        "https://awsnegotiations.com/sqs-sns-cost-optimization.html",
-    ),
-    "Secrets Manager": Price(
-        "secret in a month",
-        0.40,
-        1,
-        f"{_AWS}/secrets-manager/pricing/",
-        "https://hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms",
-    ),
-    "CloudWatch logs": Price(
-        "GB", 0.50, 1, f"{_AWS}/cloudwatch/pricing/", "https://cloudburn.io/blog/amazon-cloudwatch-pricing"
-    ),
-}
-
-Usage = Mapping[str, float]
-
-_API_CALL: Final[Usage] = {
-    "API Gateway (REST)": 1,
-    "Lambda calls": 1,
-    "Lambda time (arm64)": API_SECONDS * 0.5,
-    "CloudWatch logs": LOG_KB / 1_000_000,
-}
-# A write to the table writes to its index too: once where an item is new, twice where it moves in the index. An item in
-# a transaction counts twice, its index not: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
-ACTIONS: Final[Mapping[str, Usage]] = {
-    "schedule": {**_API_CALL, "DynamoDB writes": 1 + 1, "Step Functions": 1},
-    "first tag": {"DynamoDB writes": 1 + 2 + 1},  # the task's own item is now in a transaction too
-    "further tag": {"DynamoDB writes": 2 + 1},
-    "emit": {
-        "Step Functions": 1,
-        "SNS publishes": 1,
-        "SQS": 1 + 2 / BATCH,  # sent one by one; received and deleted in batches
-        "DynamoDB reads": 1,
-        "DynamoDB writes": (2 + 2) + 2 + 1 / BATCH,  # the task and its index, the event, the counter
-        "Lambda calls": 1 / BATCH,
-        "Lambda time (arm64)": 2 * API_SECONDS * 0.5 / BATCH,
-        "CloudWatch logs": LOG_KB / 1_000_000 / BATCH,
-    },
-    "cancel": {**_API_CALL, "DynamoDB reads": 1, "DynamoDB writes": 1 + 2},
-    "https delivery": {"SNS to https": 1},
-}
-
-_HOURS: Final = 730  # in a month
-LISTENER: Final[Usage] = {  # one that is idle comes back every 25 s, and looks at the counter four times a second
-    "API Gateway (REST)": _HOURS * 3600 / 25,
-    "Lambda calls": _HOURS * 3600 / 25,
-    "Lambda time (arm64)": _HOURS * 3600 * 0.25,
-    "DynamoDB reads": _HOURS * 3600 * 4,
-    "CloudWatch logs": _HOURS * 3600 / 25 * LOG_KB / 1_000_000,
-}
-SWEEPS: Final = _HOURS * 60
-IDLE: Final[
-    Usage
-] = {  # the sweeper asks 8 shards of 2 states, and counts them; a query that finds nothing is half a unit
-    "Lambda calls": SWEEPS,
-    "Lambda time (arm64)": SWEEPS * API_SECONDS * 2 * 0.5,
-    "DynamoDB reads": SWEEPS * 2 * 16 * 0.5,
-    "CloudWatch logs": SWEEPS * LOG_KB / 1_000_000,
-}
-
-
-def dollars(usage: Usage) -> float:
-    """Return what a usage costs."""
-    return sum(count * PRICES[name].dollars / PRICES[name].per for name, count in usage.items())
-
-
-def added(usages: Iterable[tuple[float, Usage]]) -> dict[str, float]:
-    """Add usages up, each as often as it says."""
-    total: dict[str, float] = {}
-    for times, usage in usages:
-        for name, count in usage.items():
-            total[name] = total.get(name, 0) + times * count
-    return {name: total[name] for name in PRICES if name in total}
+_small, _large = Cost(SMALL), Cost(LARGE)
 
 
 def million_table() -> str:
-    """Return what a million tasks cost that are scheduled and emitted."""
-    usage = added([(1, ACTIONS["schedule"]), (1, ACTIONS["emit"])])
+    """Return what a million tasks cost that are scheduled and emitted, service by service."""
+    small, large = _small.emitted(), _large.emitted()
     rows: list[tuple[object, ...]] = [
-        (name, _counted(count, PRICES[name].unit), _money(1_000_000 * dollars({name: count})))
-        for name, count in usage.items()
+        (
+            name,
+            _counted(count, PRICES[name].unit),
+            _money(million({name: count})),
+            _counted(large[name], PRICES[name].unit),
+            _money(million({name: large[name]})),
+        )
+        for name, count in small.items()
     ]
-    extras = [
-        ("each first tag", dollars(ACTIONS["first tag"])),
-        ("each further tag", dollars(ACTIONS["further tag"])),
-        ("each cancel, in place of the emission", dollars(ACTIONS["cancel"]) - dollars(ACTIONS["emit"])),
-        ("each https subscriber", dollars(ACTIONS["https delivery"])),
+    rows.append(("**together**", "", f"**{_money(million(small))}**", "", f"**{_money(million(large))}**"))
+    return table(("service", "for each small task", "a million", "for each of 100 kB", "a million"), rows)
+
+
+def extras_table() -> str:
+    """Return what changes that for a million tasks: tags, cancels, changes, subscribers, listeners."""
+
+    def both(what: str, small: float, large: float) -> tuple[object, ...]:
+        return (what, _signed(small), _signed(large))
+
+    rows = [
+        both("the first tag", million(_small.first_tag()), million(_large.first_tag())),
+        both("each further tag", million(_small.further_tag()), million(_large.further_tag())),
+        both("each task cancelled in time, in place of its emission", _cancelled(_small), _cancelled(_large)),
+        both("each task rescheduled once", million(_small.reschedule()), million(_large.reschedule())),
+        both("each task due beyond the arming window", million(_small.park()), million(_large.park())),
+        both("each https subscriber", million(_small.https_delivery()), million(_large.https_delivery())),
+        both(
+            "each listener on `GET /events`, who takes them one by one",
+            million(_small.streamed()),
+            million(_large.streamed()),
+        ),
     ]
-    rows.append(("**together**", "", f"**{_money(1_000_000 * dollars(usage))}**"))
-    rows += [(name, "", f"{'+' if cost > 0 else '-'}{_money(abs(1_000_000 * cost))}") for name, cost in extras]
-    return table(("service", "for each task", "a million"), rows)
+    return table(("for a million tasks", "small", "100 kB"), rows)
 
 
 def example_table() -> str:
     """Return what three million tasks a month cost, a fifth of them cancelled, with two tags and two listeners."""
     tasks, cancelled, listeners = 3_000_000, 600_000, 2
+    emitted = tasks - cancelled
     lines: list[tuple[str, float, Usage]] = [
-        (f"{tasks:,} tasks scheduled", tasks, ACTIONS["schedule"]),
-        ("with two tags each", tasks, added([(1, ACTIONS["first tag"]), (1, ACTIONS["further tag"])])),
-        (f"{cancelled:,} cancelled in time", cancelled, ACTIONS["cancel"]),
-        (f"{tasks - cancelled:,} emitted", tasks - cancelled, ACTIONS["emit"]),
-        ("and delivered to one https subscriber", tasks - cancelled, ACTIONS["https delivery"]),
-        (f"{listeners} listeners that stay on `GET /events`", listeners, LISTENER),
-        ("the secret and the sweeper", 1, {**IDLE, "Secrets Manager": 1}),
+        (f"{tasks:,} tasks scheduled", tasks, _small.schedule()),
+        ("with two tags each", tasks, added([(1, _small.first_tag()), (1, _small.further_tag())])),
+        (f"{cancelled:,} cancelled in time", cancelled, _small.cancel()),
+        (f"{emitted:,} emitted", emitted, _small.emit()),
+        ("and delivered to one https subscriber", emitted, _small.https_delivery()),
+        (f"{listeners} listeners that stay on `GET /events`", listeners, _small.listener()),
+        ("what these two receive", listeners * emitted, _small.streamed()),
+        ("the secret and the sweeper", 1, {**_small.idle(), "Secrets Manager": 1}),
     ]
     rows: list[tuple[object, ...]] = [(what, _money(times * dollars(usage))) for what, times, usage in lines]
     total = sum(times * dollars(usage) for _, times, usage in lines)
@@ -198,10 +69,26 @@ def idle_table() -> str:
     """Return what a deployment costs in a month in which nothing is scheduled."""
     rows: list[tuple[object, ...]] = [
         ("the secret", _money(dollars({"Secrets Manager": 1}))),
-        ("the sweeper, every minute", _money(dollars(IDLE))),
-        ("each idle listener on `GET /events`", _money(dollars(LISTENER))),
+        ("the sweeper, every minute", _money(dollars(_small.idle()))),
+        ("each idle listener on `GET /events`", _money(dollars(_small.listener()))),
     ]
     return table(("what", "a month"), rows)
+
+
+def offers_table() -> str:
+    """Return what a million tasks cost elsewhere, beside ours."""
+    ours = (
+        "**Task Scheduler on AWS**",
+        _money(million(_small.emitted())),
+        _money(million(_large.emitted())),
+        "counted above",
+    )
+    rows: list[tuple[object, ...]] = [
+        (offer.name, _money(offer.million(SMALL)), _money(offer.million(LARGE)), f"[{offer.words}]({offer.source})")
+        for offer in OFFERS
+    ]
+    machine = ("**Task Scheduler on your machine**", _money(0), _money(0), "[the local engine](local.md)")
+    return table(("a million tasks", "small", "100 kB", f"by, on {CHECKED}"), [ours, machine, *rows])
 
 
 def prices_table() -> str:
@@ -209,19 +96,29 @@ def prices_table() -> str:
     rows = []
     for name, price in PRICES.items():
         exact = f"{price.dollars:.2f}" if round(price.dollars, 2) == price.dollars else f"{price.dollars:g}"
-        per = "1 GB" if price.unit == "GB" else _counted(price.per, price.unit)
+        per = f"1 {price.unit}" if price.per == 1 else _counted(price.per, price.unit)
         rows.append((name, f"${exact} for {per}", f"[AWS]({price.official})", f"[read here]({price.seen})"))
-    return table(("service", "us-east-1", "official page", "source"), rows)
+    return table(("service", "us-east-1", "official page", f"source, read on {CHECKED}"), rows)
+
+
+def _cancelled(cost: Cost) -> float:
+    return million(cost.cancel()) - million(cost.emit())
 
 
 def _counted(count: float, unit: str) -> str:
-    if unit == "GB":
-        return f"{count * 1_000_000:g} KB"
-    if count == 1:
-        return f"1 {unit}"
-    plural = {"publish": "publishes", "delivery": "deliveries"}.get(unit, f"{unit}s")
-    return f"{count:,.0f} {plural}" if count == int(count) else f"{count:g} {plural}"
+    if unit.startswith("GB") and unit != "GB-second":
+        return f"{count * 1_000_000:,.3g} KB"
+    first, *rest = unit.split(" ")
+    if unit.startswith(("state", "write", "read")):
+        first, rest = unit, []
+    plural = {"publish": "publishes", "delivery": "deliveries"}.get(first, f"{first}s")
+    words = " ".join([first if count == 1 else plural, *rest])
+    return f"{count:,.0f} {words}" if count == int(count) else f"{count:.4g} {words}"
 
 
 def _money(amount: float) -> str:
     return f"${amount:,.2f}"
+
+
+def _signed(amount: float) -> str:
+    return f"{'+' if amount > 0 else '-'}{_money(abs(amount))}"

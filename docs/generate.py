@@ -20,10 +20,12 @@ DOCS: Final = Path(__file__).resolve().parent
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "api": lambda: api_reference(openapi()),
     "cli": lambda: cli_reference(app),
-    "prices": costs.prices_table,
     "costs": costs.million_table,
-    "example": costs.example_table,
-    "idle": costs.idle_table,
+    "cost-extras": costs.extras_table,
+    "cost-example": costs.example_table,
+    "cost-idle": costs.idle_table,
+    "cost-offers": costs.offers_table,
+    "cost-prices": costs.prices_table,
 }
 
 _PART: Final = re.compile(

@@ -138,14 +138,17 @@ class Settings:
     event_retention_days: int = _setting(7, _whole(1, 3650))
     """How long an emitted event can be replayed from `GET /events`."""
 
-    arming_window_days: float = _setting(360.0, _number(1 / 86_400, 360))
-    """Tasks due later than this wait in the table; an execution may live for a year at most."""
+    arming_window_days: float = _setting(1.0, _number(1 / 86_400, 360))
+    """Tasks due later than this wait in the table, since an account may have a million executions open."""
 
     dashboard: bool = _setting(default=True, parse=_switch)
     """Whether CloudWatch shows a page of this deployment; an account's first three cost nothing."""
 
     alarm_email: str | None = _setting(None, _optional(_email))
     """Who hears of the alarms, once the address is confirmed."""
+
+    recorder_concurrency: int = _setting(5, _whole(2, 1000))
+    """How many batches of events are recorded at once; each holds a Lambda environment."""
 
     open_executions_quota: int = _setting(1_000_000, _whole(1_000, 100_000_000))
     """How many executions the account may have open in this region; at 80 % of it an alarm goes off."""

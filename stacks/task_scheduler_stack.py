@@ -44,7 +44,7 @@ class TaskSchedulerStack(cdk.Stack):
         # The same for all: to know a name is not to be allowed to use it.
         shared = Shared(function_code(), environment, settings.log_retention_days)
         api = Api(self, "Api", shared=shared, settings=settings)
-        recorder = Recorder(self, "Recorder", shared=shared, topic=delivery.topic)
+        recorder = Recorder(self, "Recorder", shared=shared, settings=settings, topic=delivery.topic)
         sweeper = Sweeper(self, "Sweeper", shared=shared)
         dead_letters = {"NotRecorded": recorder.dead_letters}
         if settings.subscribers:

@@ -9,6 +9,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from stacks.constructs.python_function import PythonFunction, Shared
+from stacks.settings import Settings
 
 TIMEOUT_SECONDS: Final = 30
 
@@ -23,6 +24,7 @@ class Recorder(Construct):
         *,
         topic: sns.ITopic,
         shared: Shared,
+        settings: Settings,
     ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letters: Final = queue(self, "DeadLetters")
@@ -55,7 +57,7 @@ class Recorder(Construct):
             report_batch_item_failures=True,
             # All of them write to one counter; and a crowd of tasks due at once must not take the whole
             # concurrency of the account from the API.
-            max_concurrency=5,
+            max_concurrency=settings.recorder_concurrency,
         )
         Validations.of(self).acknowledge(
             Acknowledgment(id="Serverless-SQSRedrivePolicy", reason="Where dead letters go needs none of its own"),

@@ -1,23 +1,30 @@
-"""The units that the page on costs goes by are those of the calls that the engine makes."""
+"""The units that the page on costs goes by are those of the calls that the engine makes, for both sizes."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import ceil
 from typing import Any, Final
 
 import pytest
 from moto import mock_aws
 
-from docs import costs
+from bench.cost import EVENT_BYTES, LARGE, SMALL, TASK_BYTES, Cost, Deployment, Usage, added, month, parsed
+from bench.prices import OFFERS, PRICES
 from task_scheduler.aws import names
+from task_scheduler.aws.registry import State
+from task_scheduler.task import Task, changed_task, new_task
 from tests.aws.world import World, tables
 
 READS: Final = "DynamoDB reads"
 WRITES: Final = "DynamoDB writes"
+BATCH: Final = Deployment().batch
+
+pytestmark = pytest.mark.parametrize("size", [SMALL, LARGE])
 
 
 class Meter:
-    """A client of DynamoDB that counts the units of what goes through it; all items here are small."""
+    """A client of DynamoDB that counts the units of what goes through it, by the sizes of the items in the tables."""
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - moto's client
         self._client = client
@@ -25,31 +32,57 @@ class Meter:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(**parameters: Any) -> Any:  # noqa: ANN401 - as in boto3
-            for unit, count in _units(name, parameters):
-                self.units[unit] += count
-            return getattr(self._client, name)(**parameters)
+            writes = [*_writes(name, parameters)]
+            before = [self._size(write) for write in writes]
+            answer = getattr(self._client, name)(**parameters)
+            for write, size in zip(writes, before, strict=True):
+                units = ceil(max(size, self._size(write)) / 1024)
+                self.units[WRITES] += units * (2 if name == "transact_write_items" else 1) + _index_writes(write)
+            if name == "get_item":
+                assert parameters["ConsistentRead"]  # half a unit otherwise
+                self.units[READS] += ceil(_bytes(answer["Item"]) / 4096)
+            elif name == "batch_get_item":
+                [found] = answer["Responses"].values()
+                self.units[READS] += sum(ceil(_bytes(item) / 4096) for item in found)
+            elif name != "query":  # a look into the index is counted with the sweeper that makes it
+                assert writes, name
+            return answer
 
         return call
 
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """Return all that is in a table, without counting."""
+        items: list[dict[str, Any]] = self._client.scan(TableName=table)["Items"]
+        return items
 
-def _units(name: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Yield what a call consumes: an item's unit, twice in a transaction, and those of the index."""
-    if name == "get_item":
-        assert parameters["ConsistentRead"]  # half a unit otherwise
-        yield READS, 1
-    elif name == "transact_write_items":
+    def _size(self, write: Mapping[str, Any]) -> int:
+        """Return the bytes of the item that a write is about, as it is in its table now."""
+        keys = {"tasks": [names.TASK_ID], "events": [names.PAGE, names.SEQUENCE]}[write["TableName"]]
+        key = write.get("Key") or {name: write["Item"][name] for name in keys}
+        item = self._client.get_item(TableName=write["TableName"], Key=key).get("Item")
+        return 0 if item is None else _bytes(item)
+
+
+def _bytes(item: Mapping[str, Mapping[str, str]]) -> int:
+    """Return an item's size: its names, its texts, and for each number a byte for two digits, and one more."""
+    return sum(
+        len(name) + (len(text.encode()) if kind == "S" else ceil(len(text) / 2) + 1)
+        for name, value in item.items()
+        for kind, text in value.items()
+    )
+
+
+def _writes(name: str, parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if name == "transact_write_items":
         for item in parameters["TransactItems"]:
-            [(kind, write)] = item.items()
-            yield WRITES, 2 + _index_writes(kind, write)
+            yield from item.values()
     elif name in {"put_item", "update_item"}:
-        yield WRITES, 1 + _index_writes({"put_item": "Put", "update_item": "Update"}[name], parameters)
-    else:
-        raise AssertionError(name)
+        yield parameters
 
 
-def _index_writes(kind: str, write: Mapping[str, Any]) -> int:
+def _index_writes(write: Mapping[str, Any]) -> int:
     """Return how often the index is written to: a new item is put there, one that moves is deleted there first."""
-    if kind == "Put":
+    if "Item" in write:
         return 1 if names.BUCKET in write["Item"] else 0
     return 2 if names.BUCKET in str(write.get("ExpressionAttributeNames", {})) else 0
 
@@ -64,50 +97,109 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[World, Meter]]:
         yield World(meter), meter
 
 
-def of_dynamodb(actions: Iterable[str], times: float = 1) -> dict[str, float]:
-    usage = costs.added((times, costs.ACTIONS[action]) for action in actions)
-    return {name: round(usage[name], 6) for name in (READS, WRITES) if name in usage}
+def of_dynamodb(usages: Iterable[Usage], times: float = 1) -> dict[str, float]:
+    usage = added((times, usage) for usage in usages)
+    return {name: round(usage[name], 6) for name in (READS, WRITES) if usage.get(name)}
 
 
-def schedule(world: World, count: int = 1, tags: Mapping[str, str] | None = None) -> list[str]:
-    tasks = [world.new_task(number=number, tags=tags) for number in range(1, count + 1)]
-    for task in tasks:
-        asyncio.run(world.engine.schedule(task))
-    return [task.id for task in tasks]
+def schedule(world: World, size: int, count: int = 1, tags: Mapping[str, str] | None = None) -> list[Task]:
+    """Schedule tasks whose events have so many bytes, give or take ten."""
+    tasks = []
+    for number in range(1, count + 1):
+        body: dict[str, Any] = {"in": 60, "message": ""} | ({"tags": tags} if tags else {})
+        task_id = f"00000000-0000-4000-8000-{number:012}"
+        empty = new_task(body, task_id=task_id, now_ms=world.clock.ms)
+        body["message"] = "x" * (size - len(empty.event))
+        tasks.append(new_task(body, task_id=task_id, now_ms=world.clock.ms))
+        asyncio.run(world.engine.schedule(tasks[-1]))
+    return tasks
 
 
-def test_scheduling_takes_the_units_that_the_page_counts(metered: tuple[World, Meter]) -> None:
+def test_scheduling_takes_the_units_that_the_page_counts(metered: tuple[World, Meter], size: int) -> None:
     world, meter = metered
-    schedule(world)
-    assert dict(meter.units) == of_dynamodb(["schedule"])
-    assert world.faults.calls["start_execution"] == costs.ACTIONS["schedule"]["Step Functions"] == 1
+    schedule(world, size)
+    assert dict(meter.units) == of_dynamodb([Cost(size).schedule()])
+    assert world.faults.calls["start_execution"] == Cost(size).schedule()["Step Functions"] == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 8])
-def test_tags_take_the_units_that_the_page_counts(metered: tuple[World, Meter], count: int) -> None:
+def test_tags_take_the_units_that_the_page_counts(metered: tuple[World, Meter], size: int, count: int) -> None:
     world, meter = metered
-    schedule(world, tags={f"tag-{number}": "x" for number in range(count)})
-    assert dict(meter.units) == of_dynamodb(["schedule", "first tag", *["further tag"] * (count - 1)])
+    cost = Cost(size)
+    schedule(world, size, tags={f"tag-{number}": "x" for number in range(count)})
+    assert dict(meter.units) == of_dynamodb([cost.schedule(), cost.first_tag(), *[cost.further_tag()] * (count - 1)])
 
 
-def test_emitting_takes_the_units_that_the_page_counts(metered: tuple[World, Meter]) -> None:
+def test_emitting_takes_the_units_that_the_page_counts(metered: tuple[World, Meter], size: int) -> None:
     world, meter = metered
-    schedule(world, costs.BATCH)
+    schedule(world, size, BATCH)
     meter.units.clear()
     world.advance(61)
-    assert len(world.machine.published) == costs.BATCH
-    assert dict(meter.units) == of_dynamodb(["emit"], costs.BATCH)
+    assert len(world.machine.published) == BATCH
+    assert dict(meter.units) == of_dynamodb([Cost(size).emit()], BATCH)
 
 
-def test_cancelling_takes_the_units_that_the_page_counts(metered: tuple[World, Meter]) -> None:
+def test_cancelling_takes_the_units_that_the_page_counts(metered: tuple[World, Meter], size: int) -> None:
     world, meter = metered
-    [task_id] = schedule(world)
+    [task] = schedule(world, size)
     meter.units.clear()
-    asyncio.run(world.engine.cancel(task_id))
-    assert dict(meter.units) == of_dynamodb(["cancel"])
-    assert costs.ACTIONS["cancel"].keys() & {"Step Functions", "SNS publishes", "SQS"} == set()
+    asyncio.run(world.engine.cancel(task.id))
+    assert dict(meter.units) == of_dynamodb([Cost(size).cancel()])
+    assert Cost(size).cancel().keys() & {"Step Functions", "SNS publishes", "SQS"} == set()
 
 
-def test_every_usage_has_a_price() -> None:
-    for usage in (*costs.ACTIONS.values(), costs.LISTENER, costs.IDLE):
-        assert usage.keys() <= costs.PRICES.keys()
+def test_rescheduling_takes_the_units_that_the_page_counts(metered: tuple[World, Meter], size: int) -> None:
+    world, meter = metered
+    [task] = schedule(world, size)
+    meter.units.clear()
+    world.faults.calls.clear()
+    asyncio.run(world.engine.reschedule(task.id, lambda old: changed_task(old, {"in": "2h"}, now_ms=world.clock.ms)))
+    assert dict(meter.units) == of_dynamodb([Cost(size).reschedule()])
+    assert world.faults.calls["start_execution"] == Cost(size).reschedule()["Step Functions"] == 1
+
+
+def test_starting_a_parked_task_takes_the_units_that_the_page_counts(metered: tuple[World, Meter], size: int) -> None:
+    world, meter = metered
+    world.faults.plan("start_execution", "throttled")
+    schedule(world, size)
+    assert [found.state for found in world.registry.get_all(["00000000-0000-4000-8000-000000000001"])] == [State.PARKED]
+    meter.units.clear()
+    world.sweep()
+    assert dict(meter.units) == of_dynamodb([Cost(size).park()])
+
+
+def test_items_are_as_large_as_the_page_reckons(metered: tuple[World, Meter], size: int) -> None:
+    world, meter = metered
+    schedule(world, size)
+    world.advance(61)
+    found: dict[str, int] = {}
+    for table in ("tasks", "events"):
+        [item] = [item for item in meter.items(table) if "event" in item]
+        found[table] = _bytes(item) - len(item["event"]["S"])
+    fingerprint = 64  # of the body, which only the API works out
+    assert TASK_BYTES - 10 <= found["tasks"] + fingerprint <= TASK_BYTES
+    assert EVENT_BYTES - 10 <= found["events"] <= EVENT_BYTES
+
+
+def test_every_usage_has_a_price_and_a_name_of_its_own(size: int) -> None:
+    cost = Cost(size)
+    for usage in (cost.emitted(), cost.cancel(), cost.https_delivery(), cost.streamed(), cost.listener(), cost.idle()):
+        assert usage.keys() <= PRICES.keys()
+
+
+def test_a_month_is_the_sum_of_what_happens_in_it(size: int) -> None:
+    given = parsed(["--tasks", "10", "--bytes", str(size), "--tags", "2", "--cancelled", "4", "--https", "3"])
+    usage = month(given, Deployment())
+    assert usage["Step Functions"] == 10 + 6
+    assert usage["SNS to https"] == 3 * 6 * ceil(size / 65536)
+    assert usage["API Gateway (REST)"] == 10 + 4
+    cost = Cost(size)
+    used = [*[cost.schedule(), cost.first_tag(), cost.further_tag()] * 10, *[cost.cancel()] * 4, *[cost.emit()] * 6]
+    assert usage[WRITES] == pytest.approx(added((1, one) for one in used)[WRITES])
+
+
+def test_offers_count_pieces_where_their_pages_say_so(size: int) -> None:
+    by_name = {offer.name: offer.million(size) for offer in OFFERS}
+    assert by_name["EventBridge Scheduler"] == 1
+    assert by_name["QStash, paid by use"] == {SMALL: 10, LARGE: 12.5}[size]  # 50 GB of 100 are free
+    assert by_name["Cloud Tasks"] == pytest.approx(0.4 * 2 * ceil(size / 32768))

@@ -55,7 +55,7 @@ def test_the_functions_know_where_everything_is(stack: Synthesis, function: str)
         names.EVENTS_TABLE: "<EventLog/Events>",
         names.STATE_MACHINE_ARN: "<Timer/StateMachine>",
         names.SECRET_ARN: "<Secret/Value.Id>",
-        names.ARMING_WINDOW_DAYS: "360.0",
+        names.ARMING_WINDOW_DAYS: "1.0",
         names.TASK_RETENTION_DAYS: "30",
         names.EVENT_RETENTION_DAYS: "7",
     }

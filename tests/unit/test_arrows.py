@@ -126,9 +126,11 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.timestamp",
     },
     "load": {"httptools", "task_scheduler.timestamp", "uvloop"},
-    "docs.markdown": set(),
-    "docs": {"docs.markdown", "task_scheduler.cli", "task_scheduler.http", "typer"},
+    "bench.prices": set(),
+    "bench.cost": {"bench.prices"},
+    "bench.scale": {"bench.cost", "docs.markdown", "stacks", "task_scheduler.aws"},
     "bench": {
+        "bench.scale",
         "docs.markdown",
         "load",
         "starlette",
@@ -138,6 +140,8 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "uvicorn",
         "uvloop",
     },
+    "docs.markdown": set(),
+    "docs": {"bench.cost", "bench.prices", "docs.markdown", "task_scheduler.cli", "task_scheduler.http", "typer"},
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 from standardwebhooks import Webhook
 
-from docs import costs
+from bench.cost import Cost, million
 from docs.generate import PARTS, parts_of, regenerated
 from stacks.settings import Settings
 from task_scheduler import timestamp
@@ -163,10 +163,11 @@ def test_the_receiver_of_webhooks_in_the_page_verifies() -> None:
     assert receive(b'{"message":1}', headers, secret) == {"message": 1}
 
 
-def test_the_comparison_has_the_cost_that_was_counted() -> None:
-    cost = round(1_000_000 * costs.dollars(costs.added([(1, costs.ACTIONS["schedule"]), (1, costs.ACTIONS["emit"])])))
-    told = re.findall(r"\$(\d+)(?= for a million on AWS|, \[counted\])", COMPARISON)
-    assert told == [str(cost)] * 2
+def test_the_pages_that_name_the_cost_have_the_one_that_was_counted() -> None:
+    cost = str(round(million(Cost().emitted())))
+    assert re.findall(r"\$(\d+)(?= for a million on AWS|, \[counted\])", COMPARISON) == [cost] * 2
+    assert f"About ${cost} for a million tasks" in AWS
+    assert re.search(rf"For a million tasks with small messages, about {cost} US dollars", README)
 
 
 def test_the_limits_in_the_readme_are_those_in_the_code() -> None:
