@@ -4,7 +4,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check chaos load bench-local format lock docs simulate release bootstrap deploy destroy deploy-local clean
+.PHONY: help run test check chaos load bench bench-local bench-aws format lock docs simulate release bootstrap deploy destroy deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -58,8 +58,14 @@ chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every ta
 load: $(RUN) ## Send a mixed load and report how long everything took (ARGS='--rate 500 --seconds 60 --streams 100')
 	@.venv/bin/python -m load $(ARGS)
 
+bench: $(DEV) $(NODE) ## Measure both engines beside others and write docs/benchmarks.md (ARGS='--rounds 3')
+	@.venv/bin/python -m bench $(ARGS)
+
 bench-local: $(DEV) ## Measure the local engine beside the limit (ARGS='--rounds 5')
 	@.venv/bin/python -m bench local $(ARGS)
+
+bench-aws: $(DEV) $(NODE) ## Measure the AWS engine beside the bare calls, and count its own (ARGS=--quick writes nothing)
+	@.venv/bin/python -m bench aws $(ARGS)
 
 format: $(DEV) ## Format the code, and mend what lint can mend
 	.venv/bin/ruff format .

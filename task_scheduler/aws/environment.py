@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from task_scheduler.aws import names
 from task_scheduler.aws.census import Census
@@ -24,18 +25,24 @@ def now_ms() -> int:
 
 
 @cache
+def _dynamodb(*, once: bool) -> Any:  # noqa: ANN401 - as of client()
+    """Return one client for both tables; a second one would take its time at every start."""
+    return client("dynamodb", once=once)
+
+
+@cache
 def registry() -> Registry:
     """Return the tasks table."""
-    return Registry(client("dynamodb"), os.environ[names.TASKS_TABLE], retention_days=_days(names.TASK_RETENTION_DAYS))
+    return Registry(
+        _dynamodb(once=False), os.environ[names.TASKS_TABLE], retention_days=_days(names.TASK_RETENTION_DAYS)
+    )
 
 
 @cache
 def event_log(*, once: bool = False) -> EventLog:
     """Return the events table; each call of it is tried once, or a few times."""
     table = os.environ[names.EVENTS_TABLE]
-    return EventLog(
-        client("dynamodb", once=once), table, retention_days=_days(names.EVENT_RETENTION_DAYS), now_ms=now_ms
-    )
+    return EventLog(_dynamodb(once=once), table, retention_days=_days(names.EVENT_RETENTION_DAYS), now_ms=now_ms)
 
 
 @cache
@@ -54,7 +61,7 @@ def engine(observer: Observer, *, polls: bool = False) -> AwsEngine:
 
 def recorder(observer: Observer) -> Recorder:
     """Return what writes emissions down."""
-    return Recorder(client("dynamodb", once=True), registry(), event_log(), now_ms=now_ms, observer=observer)
+    return Recorder(_dynamodb(once=True), registry(), event_log(), now_ms=now_ms, observer=observer)
 
 
 def sweeper(observer: Observer) -> Sweeper:

@@ -30,15 +30,17 @@ def _complete(answering: Coroutine[None, None, Response]) -> Response:
 
 
 def _request(event: dict[str, Any]) -> Request:
-    """Read an event; what there is none of, such as a query, is null in it."""
+    """Read an event; what a request has nothing of, such as a query, is null in it."""
     path: str = event["path"]
-    body: str = event["body"] or ""
+    body: str = event.get("body") or ""
+    headers = {**(event.get("headers") or {})}  # the last of each name, where the local server takes the first
+    headers |= {name: values[0] for name, values in (event.get("multiValueHeaders") or {}).items() if values}
     return Request(
         method=event["httpMethod"],
         path=path,
-        headers={name.lower(): value for name, value in (event["headers"] or {}).items()},
-        query=event["queryStringParameters"] or {},
-        body=base64.b64decode(body) if event["isBase64Encoded"] else body.encode("utf-8", "surrogatepass"),
+        headers={name.lower(): value for name, value in headers.items()},
+        query=event.get("queryStringParameters") or {},
+        body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass"),
         seen_path=event["requestContext"].get("path") or path,
     )
 

@@ -1,57 +1,71 @@
-"""What the AWS engine does costs what it returns, not what is stored: counted in calls and in items read."""
+"""What the AWS engine does costs what it returns, not what is stored: counted in calls, items read and bytes."""
 
 import asyncio
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from bench.aws import counted
+from bench.aws.counted import Cost
 from task_scheduler import timestamp
 from task_scheduler.aws.registry import SHARDS, State
 from task_scheduler.engine import TaskQuery
-from task_scheduler.task import Status, changed_task, new_task
+from task_scheduler.task import Status, new_task
 from tests.aws.world import World
 
 PAGE = 10
 
 
-def fill(world: World, count: int) -> list[str]:
-    """Keep tasks that are far from due, and return their ids, soonest due first."""
-    ids = []
+def fill(world: World, count: int) -> None:
+    """Keep tasks that are far from due."""
     for number in range(count):
         body = {"timestamp": timestamp.format(world.clock.ms + 3_600_000 + number), "message": number}
         task = new_task(body, task_id=str(uuid.UUID(int=number)), now_ms=world.clock.ms)
         world.registry.put(task, State.SCHEDULED)
-        ids.append(task.id)
-    return ids
 
 
-def change(world: World) -> Any:  # noqa: ANN401 - a function of a task
-    return lambda task: changed_task(task, {"in": "2h"}, now_ms=world.clock.ms)
+@pytest.fixture(scope="module")
+def few() -> dict[str, Cost]:
+    return counted.costs(1_000)
 
 
-CALLS: dict[str, Callable[[World, str], object]] = {
-    "get": lambda world, task_id: asyncio.run(world.engine.get(task_id)),
-    "cancel": lambda world, task_id: asyncio.run(world.engine.cancel(task_id)),
-    "reschedule": lambda world, task_id: asyncio.run(world.engine.reschedule(task_id, change(world))),
-    "list": lambda world, _: asyncio.run(world.engine.tasks(TaskQuery(status=Status.SCHEDULED), limit=PAGE)),
-    "list all": lambda world, _: asyncio.run(world.engine.tasks(TaskQuery(), limit=PAGE)),
-    "sweep": lambda world, _: world.sweep(),
+@pytest.fixture(scope="module")
+def many() -> dict[str, Cost]:
+    """With ten times as many; the emulated tables are slow to search, and `make bench-aws` counts with 100,000."""
+    return counted.costs(10_000)
+
+
+CALLS: dict[str, dict[str, int]] = {
+    "schedule": {"PutItem": 1, "StartExecution": 1},
+    "schedule with a tag": {"TransactWriteItems": 1, "StartExecution": 1},
+    "get": {"GetItem": 1},
+    "cancel": {"GetItem": 1, "StopExecution": 1, "UpdateItem": 1},
+    "reschedule": {"GetItem": 1, "StopExecution": 1, "UpdateItem": 1, "StartExecution": 1},
+    "list 50 scheduled": {"Query": 2 * SHARDS, "BatchGetItem": 1},  # armed, or parked
+    "list 50 of any status": {"Query": len(State) * SHARDS, "BatchGetItem": 1},
+    "sweep with nothing to do": {"Query": 2 * SHARDS},
+    "record one": {"GetItem": 1, "UpdateItem": 1, "TransactWriteItems": 1},
+    "record 10 at once": {"GetItem": 10, "UpdateItem": 1, "TransactWriteItems": 10},
+    "page of 50 events": {"Query": 1},
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_a_call_costs_the_same_with_many_tasks_as_with_few(world: World, name: str) -> None:
-    costs: list[tuple[dict[str, int], dict[str, int]]] = []
-    for count in (2 * SHARDS * PAGE, 6 * SHARDS * PAGE):
-        ids = fill(world, count)
-        task_id = ids[count // 2 + len(costs)]
-        world.faults.calls.clear()
-        world.faults.items.clear()
-        CALLS[name](world, task_id)
-        costs.append((dict(world.faults.calls), dict(world.faults.items)))
-    assert costs[0] == costs[1]
+@pytest.mark.slow
+@pytest.mark.parametrize("name", counted.OPERATIONS)
+def test_an_operation_makes_the_same_calls_with_many_tasks_as_with_few(
+    few: dict[str, Cost], many: dict[str, Cost], name: str
+) -> None:
+    assert few[name].calls == many[name].calls == CALLS[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", counted.OPERATIONS)
+def test_an_operation_reads_and_moves_the_same_with_many_tasks_as_with_few(
+    few: dict[str, Cost], many: dict[str, Cost], name: str
+) -> None:
+    assert few[name].items == many[name].items
+    assert many[name].sent == pytest.approx(few[name].sent, rel=0.01, abs=8), "but for longer numbers of events"
+    assert many[name].received == pytest.approx(few[name].received, rel=0.01, abs=8)
 
 
 def test_a_page_reads_no_more_than_a_page_of_each_shard_and_then_the_tasks_on_it(world: World) -> None:

@@ -20,7 +20,7 @@ def test_the_page_reckons_with_the_stack_that_a_stranger_deploys(stack: Synthesi
 
 def test_other_settings_make_another_price(other_stack: Synthesis) -> None:
     other = Deployment.of(other_stack.template)
-    assert other == Deployment(task_days=60, event_days=14)
+    assert other == Deployment(task_days=60, event_days=14, recorders=20)
     assert million(Cost(SMALL, other).emitted()) > million(Cost(SMALL).emitted())
 
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from starlette.routing import compile_path
 
 from task_scheduler.http.api import Api
 from task_scheduler.http.gateway import Handler, handler
-from task_scheduler.http.routes import Context
+from task_scheduler.http.message import UNKEPT, Request, Response, json_response
+from task_scheduler.http.routes import ROUTES, Context, Route
 from tests.unit.memory_engine import MemoryEngine
 
 SECRET = "the-configured-secret"  # noqa: S105 - of nothing
@@ -91,6 +93,80 @@ def test_paths_and_methods_that_are_not_there_have_the_one_shape_of_errors(call:
     assert answer(call, proxied("GET", "/nothing", headers={})) == (404, {"errors": ["There is nothing at /nothing."]})
     found = call(proxied("PUT", "/schedule", headers={}), None)
     assert (found["statusCode"], found["multiValueHeaders"]["allow"]) == (405, ["POST, GET"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *ROUTES,
+        "/tasks/",
+        "/tasks//",
+        "/tasks/1/",
+        "/tasks/1/2",
+        '/tasks/"é #?%2F\u2028',
+        "/tasks/..",
+        "//tasks",
+        "/schedule/",
+        "/schedule/batch/",
+        "/Schedule",
+        "/schedule ",
+        "schedule",
+        "/assets/",
+        "/assets/a/b",
+        "//",
+        "",
+        "*",
+    ],
+)
+def test_a_path_leads_where_it_leads_on_the_local_server(engine: MemoryEngine, path: str) -> None:
+    def shows(template: str) -> Route:
+        async def show(request: Request, _context: Context) -> Response:
+            return json_response([template, dict(request.params)])
+
+        return Route(show, guarded=False)
+
+    routes = {template: {"GET": shows(template)} for template in ROUTES}
+    call = handler(Api(Context(engine, streams=False), secrets=list, routes=routes))
+    found = [[template, match.groupdict()] for template in ROUTES if (match := compile_path(template)[0].match(path))]
+    expected = (200, found[0]) if found else (404, {"errors": [f"There is nothing at {path}."]})
+    assert answer(call, proxied("GET", path)) == expected
+
+
+def test_a_line_break_is_part_of_a_path(call: Handler) -> None:
+    assert answer(call, proxied("GET", "/health\n", headers={}))[0] == 404
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+def test_what_a_request_has_nothing_of_may_be_null(call: Handler, nothing: dict[str, str] | None) -> None:
+    event = proxied("GET", "/health") | {
+        "headers": nothing,
+        "multiValueHeaders": nothing,
+        "queryStringParameters": nothing,
+        "body": None,
+    }
+    assert answer(call, event)[0] == 200
+    assert answer(call, event | {"path": "/tasks"})[0] == 401
+
+
+def test_of_a_header_that_came_twice_the_first_counts_as_on_the_local_server(call: Handler) -> None:
+    last = proxied("GET", "/tasks", headers={"x-pd-secret": "wrong"})
+    assert answer(call, last | {"multiValueHeaders": {"x-pd-secret": [SECRET, "wrong"]}})[0] == 200
+
+
+def test_a_body_may_come_as_text(call: Handler) -> None:
+    event = proxied("POST", "/schedule") | {"body": TASK.decode(), "isBase64Encoded": False}
+    assert answer(call, event)[0] == 200
+
+
+def test_an_answer_has_the_form_that_api_gateway_takes(call: Handler) -> None:
+    found = call(proxied("GET", "/health", headers={}), None)
+    assert found["statusCode"] == 200
+    assert found["multiValueHeaders"] == {
+        "content-type": ["application/json"],
+        **{name: [value] for name, value in UNKEPT.items()},
+    }
+    assert found["isBase64Encoded"] is False
+    json.dumps(found)
 
 
 def test_a_stream_without_a_position_gets_one_at_once(call: Handler, engine: MemoryEngine) -> None:
