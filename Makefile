@@ -4,13 +4,14 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check chaos load bench bench-local bench-aws format lock docs simulate release bootstrap deploy destroy deploy-local clean
+.PHONY: help run test check chaos load bench bench-local bench-aws bench-peers format lock docs simulate release bootstrap deploy destroy deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
 checksum = $(firstword $(shell cat $(1) 2>/dev/null | cksum))
 RUN := .venv/.run-$(call checksum,pyproject.toml requirements/run.txt)
 DEV := .venv/.dev-$(call checksum,pyproject.toml requirements/uv.txt requirements/dev.txt)
+PEERS := .venv-peers/.installed-$(call checksum,requirements/peers.txt)
 NODE := node_modules/.installed-$(call checksum,.npmrc package.json package-lock.json)
 
 # The tests start hundreds of Python programs: each would compile what it imports if nobody kept that.
@@ -58,7 +59,7 @@ chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every ta
 load: $(RUN) ## Send a mixed load and report how long everything took (ARGS='--rate 500 --seconds 60 --streams 100')
 	@.venv/bin/python -m load $(ARGS)
 
-bench: $(DEV) $(NODE) ## Measure both engines beside others and write docs/benchmarks.md (ARGS='--rounds 3')
+bench: $(DEV) $(NODE) $(PEERS) ## Measure both engines beside others and write docs/benchmarks.md (ARGS='--rounds 3')
 	@.venv/bin/python -m bench $(ARGS)
 
 bench-local: $(DEV) ## Measure the local engine beside the limit (ARGS='--rounds 5')
@@ -66,6 +67,9 @@ bench-local: $(DEV) ## Measure the local engine beside the limit (ARGS='--rounds
 
 bench-aws: $(DEV) $(NODE) ## Measure the AWS engine beside the bare calls, and count its own (ARGS=--quick writes nothing)
 	@.venv/bin/python -m bench aws $(ARGS)
+
+bench-peers: $(RUN) $(PEERS) ## Measure the local engine beside others of its kind (ARGS='--rounds 3', or --quick)
+	@.venv/bin/python -m bench peers $(ARGS)
 
 format: $(DEV) ## Format the code, and mend what lint can mend
 	.venv/bin/ruff format .
@@ -75,7 +79,8 @@ lock: $(DEV) ## Compile the locks again (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) -o requirements/uv.txt requirements/uv.in
 	$(COMPILE) $(ARGS) -o requirements/run.txt pyproject.toml requirements/run.in
 	$(COMPILE) $(ARGS) -o requirements/lambda.txt requirements/lambda.in
-	$(COMPILE) $(ARGS) -o requirements/dev.txt pyproject.toml requirements/*.in \
+	$(COMPILE) $(ARGS) -o requirements/peers.txt requirements/peers.in
+	$(COMPILE) $(ARGS) -o requirements/dev.txt pyproject.toml $(filter-out requirements/peers.in,$(wildcard requirements/*.in)) \
 		$(addprefix -c requirements/,uv.txt run.txt lambda.txt)
 	$(NPM) install --package-lock-only
 
@@ -101,7 +106,7 @@ deploy-local: $(DEV) $(NODE) ## Deploy the stack into an AWS emulator on this ma
 	@exec .venv/bin/python -m emulator --port $(or $(PORT),4566) --auth "$(AUTH)"
 
 clean: ## Remove what make made; your data stays
-	rm -rf .venv node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -133,6 +138,14 @@ $(DEV): .venv/bin/python
 		ln -sf "$$node/bin/node" .venv/bin/node && \
 		ln -sf "$$node/lib/node_modules/npm/bin/npm-cli.js" .venv/bin/npm
 	@touch $(RUN) $@
+
+# In an environment of their own: what others need shall not decide which versions we have.
+$(PEERS): $(RUN)
+	@echo "Installing what the local engine is measured beside ..."
+	@.venv/bin/python -m venv --clear .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: \
+		-r requirements/peers.txt
+	@touch $@
 
 $(NODE): $(DEV)
 	@echo "Installing the CDK CLI ..."

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import httpx
 import uvicorn
 
 from task_scheduler.engine import UnavailableError
@@ -26,10 +25,7 @@ from task_scheduler.local.metrics import Metrics
 from task_scheduler.local.origin import OwnPagesOnly, is_loopback
 from task_scheduler.local.pulse import Pulse
 from task_scheduler.local.routes import local_routes
-from task_scheduler.local.webhooks import TIMEOUT_S as WEBHOOK_TIMEOUT_S
-from task_scheduler.local.webhooks import WebhookSender, check_secret
 
-_PORTS: Final = range(1, 65_536)
 _GRACE_S: Final = 5  # for requests under way when the server stops
 
 if sys.platform == "win32":  # pragma: no cover
@@ -75,8 +71,14 @@ class Options:
             )
         if not all(_travels_in_a_header(secret) for secret in self.secrets):
             raise ServeError("A secret must be printable ASCII without spaces at its ends: it travels in a header.")
+        if self.webhooks or self.webhook_secret is not None:
+            self._check_webhooks()
+
+    def _check_webhooks(self) -> None:
+        from task_scheduler.local.webhooks import check_secret, is_web_address  # noqa: PLC0415 - see _webhooks
+
         for url in self.webhooks:
-            if not _is_web_address(url):
+            if not is_web_address(url):
                 raise ServeError(f"The webhook {url!r} must be an address that begins with http:// or https://.")
         if self.webhooks and self.webhook_secret is None:
             example = base64.b64encode(secrets.token_bytes(24)).decode()
@@ -138,7 +140,15 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
 @asynccontextmanager
 async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None]:
     """Deliver to each webhook in a task of its own, so that none waits for another."""
-    async with httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_S, follow_redirects=False) as client:
+    if not options.webhooks:
+        yield
+        return
+    # Imported only where there are any: httpx is a third of what the server has to import before it can start.
+    import httpx  # noqa: PLC0415
+
+    from task_scheduler.local.webhooks import TIMEOUT_S, WebhookSender  # noqa: PLC0415
+
+    async with httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client:
         senders = [
             WebhookSender(engine, url, options.webhook_secret or "", client=client)
             for url in dict.fromkeys(options.webhooks)
@@ -167,14 +177,6 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         raise ServeError(f"Cannot listen on {host} port {port}: {reason}.") from None
     with listener:
         yield listener
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        return False
-    return url.scheme in {"http", "https"} and url.host != "" and (url.port is None or url.port in _PORTS)
 
 
 def _travels_in_a_header(secret: str) -> bool:

@@ -15,6 +15,7 @@ from task_scheduler.task import Event
 _logger: Final = logging.getLogger(__name__)
 
 _PAGE: Final = 100  # events read at once
+_PORTS: Final = range(1, 65_536)
 TIMEOUT_S: Final = 15.0
 """How long a receiver may take to answer."""
 
@@ -37,6 +38,15 @@ class EventSource(Protocol):
 
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:
         """Wait for an event."""
+
+
+def is_web_address(text: str) -> bool:
+    """Tell whether a webhook can be posted to an address of this form."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in {"http", "https"} and url.host != "" and (url.port is None or url.port in _PORTS)
 
 
 def check_secret(secret: str) -> None:
