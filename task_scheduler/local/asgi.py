@@ -24,7 +24,7 @@ def application(api: Api, *, max_streams: int, pulse: Pulse) -> ASGIApp:
     streams = asyncio.BoundedSemaphore(max_streams)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if pulse.is_late:
+        if pulse.is_late():
             api.observer.count(Metric.THROTTLED)
             await _send(_too_busy(), send)
             return

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 _BEAT_S: Final = 0.05
+_MANY: Final = 100  # requests in one turn
 _LATE_S: Final = 0.25  # far longer than a turn of the loop takes under any load that the server is equal to
 
 
@@ -16,11 +17,15 @@ class Pulse:
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
         self._last_s = now_s()
+        self._came = 0
 
-    @property
     def is_late(self) -> bool:
-        """Whether the present turn lasts so long that what is still to be done in it should be refused."""
-        return self._now_s() - self._last_s > _BEAT_S + _LATE_S
+        """Tell, once for each request, whether it should be refused: its turn lasts too long, and with many requests.
+
+        A turn that is long with few is none of their making: the machine was busy with something else.
+        """
+        self._came += 1
+        return self._came > _MANY and self._now_s() - self._last_s > _BEAT_S + _LATE_S
 
     @contextmanager
     def beating(self) -> Iterator[None]:
@@ -32,5 +37,6 @@ class Pulse:
             self._next.cancel()
 
     def _beat(self) -> None:
+        self._came = 0
         self._last_s = self._now_s()
         self._next = asyncio.get_running_loop().call_later(_BEAT_S, self._beat)

@@ -14,6 +14,7 @@ def given(*arguments: str) -> argparse.Namespace:
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 def test_thirty_tasks_are_accounted_for_while_calls_go_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     kept = driver.run(given("--tasks", "30", "--rate", "0.1", "--seconds", "20", "--seed", "7"))
     said = capsys.readouterr().out

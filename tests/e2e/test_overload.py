@@ -14,6 +14,7 @@ pytestmark = pytest.mark.slow
 _CALLERS = 300
 
 
+@pytest.mark.long  # who comes when is up to how busy the machine is
 def test_those_who_come_last_are_served_before_those_who_came_first_come_again(tmp_path: Path) -> None:
     """A loop that took one connection in a turn would serve the first ones many times over meanwhile."""
 

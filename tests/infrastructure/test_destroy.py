@@ -18,7 +18,7 @@ from tests.infrastructure.synthesis import Synthesis, synthesise
 from tests.infrastructure.test_recovery import Stack
 from tests.unit.documents import ROOT, blocks
 
-pytestmark = pytest.mark.emulator
+pytestmark = [pytest.mark.emulator, pytest.mark.long]
 
 LEFT: Final = "left-of-the-old-stack"
 RECORDED_S: Final = 60

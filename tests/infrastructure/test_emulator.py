@@ -188,6 +188,7 @@ def test_who_asks_too_often_is_told_so(small: Deployment) -> None:
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 def test_the_emulator_ends_even_if_the_command_is_killed(tmp_path: Path) -> None:
     with command(tmp_path, "--port=0") as process:
         url = announced(tmp_path, process)["url"]

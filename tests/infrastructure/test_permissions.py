@@ -32,12 +32,14 @@ def failing(lab: Laboratory, role: str) -> set[str]:
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 @pytest.mark.parametrize("role", OPERATIONS)
 def test_with_all_its_permissions_a_role_does_all_it_is_for(lab: Laboratory, role: str) -> None:
     assert failing(lab, role) == set()
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("role", "call", "broken"), TRIED, ids=[f"{role} {action} {on}" for role, (action, on), _ in TRIED]
 )
@@ -49,6 +51,7 @@ def test_without_a_permission_breaks_exactly_what_needs_it(
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 @pytest.mark.parametrize("role", NEEDED_BY)
 def test_whoever_has_a_roles_credentials_can_do_nothing_else_with_them(lab: Laboratory, role: str) -> None:
     done, denied = allowed(lab, role)
@@ -58,6 +61,7 @@ def test_whoever_has_a_roles_credentials_can_do_nothing_else_with_them(lab: Labo
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 def test_the_user_who_deployed_has_no_more_than_the_documented_policy(lab: Laboratory) -> None:
     iam = lab.client("iam")
     [policy] = iam.list_attached_user_policies(UserName="deployer")["AttachedPolicies"]

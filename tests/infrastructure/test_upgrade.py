@@ -189,6 +189,7 @@ def upgrade(previous: Path, present: Synthesis) -> Iterator[Upgrade]:
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 def test_the_upgrade_leaves_the_url_the_secret_and_everything_that_holds_something(upgrade: Upgrade) -> None:
     health = upgrade.after.api.http.get("health").json()
     assert health["version"] == task_scheduler.__version__
@@ -201,6 +202,7 @@ def test_the_upgrade_leaves_the_url_the_secret_and_everything_that_holds_somethi
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 def test_tasks_from_before_are_emitted_once_and_not_early(upgrade: Upgrade) -> None:
     """Their executions go on with the definition they began with, though that of the machine is another."""
     steps = upgrade.after.deployment.client("stepfunctions")
@@ -213,6 +215,7 @@ def test_tasks_from_before_are_emitted_once_and_not_early(upgrade: Upgrade) -> N
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 def test_a_parked_task_from_before_gets_its_timer_afterwards(upgrade: Upgrade) -> None:
     """From the new sweeper; here it need not be waited for."""
     time.sleep(max(0, (upgrade.parked.due_ms - now_ms()) / 1000 - WINDOW_S + 1))
@@ -222,6 +225,7 @@ def test_a_parked_task_from_before_gets_its_timer_afterwards(upgrade: Upgrade) -
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 def test_tasks_from_before_are_listed_and_their_tags_and_keys_are_known(upgrade: Upgrade) -> None:
     api = upgrade.after.api
     listed = {task["id"]: task for task in api.send("GET", "/tasks?limit=1000").body["tasks"]}
@@ -235,6 +239,7 @@ def test_tasks_from_before_are_listed_and_their_tags_and_keys_are_known(upgrade:
 
 
 @pytest.mark.emulator
+@pytest.mark.long
 def test_tasks_from_before_can_be_cancelled_and_changed(upgrade: Upgrade) -> None:
     api = upgrade.after.api
     late = upgrade.after.wait_for(upgrade.changed, seconds=RECORDED_S)
