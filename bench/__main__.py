@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works; writes nothing")
     given = parser.parse_args(arguments)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed somewhere has its bytecode
     for name in given.benches or _BENCHES:
         parts = importlib.import_module(f"bench.{name}").run(rounds=given.rounds, quick=given.quick)
         for part in parts.values():

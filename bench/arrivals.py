@@ -2,11 +2,10 @@
 
 import asyncio
 import re
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-
-from bench.serving import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,14 +20,14 @@ class Arrivals:
     """The times, in ms, by the ids of the tasks."""
 
     def __init__(self) -> None:
-        self.ms: dict[str, int] = {}
+        self.ms: dict[str, float] = {}
         self._came = asyncio.Event()
 
     async def listen(self, reader: asyncio.StreamReader) -> None:
         """Take lines until cancelled."""
         while line := await reader.readline():
             if found := _METADATA.search(line):
-                self.ms[found[1].decode()] = now_ms()
+                self.ms[found[1].decode()] = time.time() * 1000
                 self._came.set()
 
     async def wait_for(self, ids: set[str], *, seconds: float) -> None:
@@ -40,7 +39,7 @@ class Arrivals:
 
     def late_ms(self, due_ms: dict[str, int]) -> list[float]:
         """Return how long after its time each task came."""
-        return [float(self.ms[task_id] - due) for task_id, due in due_ms.items()]
+        return [self.ms[task_id] - due for task_id, due in due_ms.items()]
 
 
 @asynccontextmanager

@@ -54,8 +54,8 @@ class Observer(Protocol):
     def count(self, metric: Metric, number: int = 1) -> None:
         """Add to a count."""
 
-    def gauge(self, metric: Metric, value: int) -> None:
-        """Take the present value of a figure that goes up and down."""
+    def gauge(self, metric: Metric, value: float) -> None:
+        """Take the present value of a figure that goes up and down; NaN where it is not known."""
 
     def observe(self, metric: Metric, seconds: Iterable[float]) -> None:
         """Take the length of each of some spans of time."""
@@ -67,7 +67,7 @@ class Unobserved:
     def count(self, metric: Metric, number: int = 1) -> None:
         """Look away."""
 
-    def gauge(self, metric: Metric, value: int) -> None:
+    def gauge(self, metric: Metric, value: float) -> None:
         """Look away."""
 
     def observe(self, metric: Metric, seconds: Iterable[float]) -> None:

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _EARLIEST_MS: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _LATEST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _MAX_LENGTH: Final = 64  # characters: far beyond any clock's precision
+_SECOND: Final = 10**_MAX_LENGTH  # so that every fraction of one that can be written is a whole number
 _EXAMPLE: Final = "such as 2026-11-21T09:00:00Z or 2026-11-21T10:00:00.250+01:00"
 
 # Calendar dates (basic, extended, reduced to the month or year, expanded year), week dates, and times in basic or
@@ -55,15 +57,16 @@ def parse(text: str, zone: ZoneInfo | None = None) -> int:
     if int(part["second"]) == 60:  # noqa: PLR2004 - the number of a leap second
         raise ValueError("is a leap second, which clocks here do not have; take the second before or after it")
     try:
-        midnight = _date(match)
-        clock = _clock_seconds(part)
-        offset = _offset_seconds(part)
+        days = _date(match).toordinal() - _EPOCH.toordinal()
+        clock = _clock(part)
+        offset = _offset(part)
     except ValueError as error:
         raise ValueError(f"is not a date and time that exists ({error}); write it {_EXAMPLE}") from None
-    ms = _in_range(ceil(((midnight.toordinal() - _EPOCH.toordinal()) * 86_400 + clock - offset) * 1000))
+    ms = _in_range(-(-1000 * (days * 86_400 * _SECOND + clock - offset) // _SECOND))
     return ms if zone is None else _in_range(instant_ms(ms, zone))
 
 
+@lru_cache(maxsize=64)  # an answer, and the event in it, name one moment several times
 def format(ms: int) -> str:  # noqa: A001 - always written timestamp.format
     """Return the RFC 3339 form in UTC with milliseconds: fixed width, so that text sorts as time does."""
     return (_EPOCH + ms * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -97,20 +100,25 @@ def _date(match: re.Match[str]) -> date:
     return date(int(match["year"]), int(match["month"]), int(match["day"]))
 
 
-def _clock_seconds(part: dict[str, str]) -> Fraction:
+def _clock(part: dict[str, str]) -> int:
     hour, minute, second = int(part["hour"]), int(part["minute"]), int(part["second"])
-    clock = (hour * 60 + minute) * 60 + second + Fraction(f"0.{part['fraction']}")
-    if hour > 24 or minute > 59 or second > 59 or clock > 86_400:  # noqa: PLR2004 - the clock's own bounds
+    clock = ((hour * 60 + minute) * 60 + second) * _SECOND + _fraction(part["fraction"])
+    if hour > 24 or minute > 59 or second > 59 or clock > 86_400 * _SECOND:  # noqa: PLR2004 - the clock's own bounds
         raise ValueError("the time must lie between 00:00:00 and 24:00:00")
     return clock
 
 
-def _offset_seconds(part: dict[str, str]) -> Fraction:
+def _offset(part: dict[str, str]) -> int:
     hour, minute, second = int(part["offset_hour"]), int(part["offset_minute"]), int(part["offset_second"])
     if hour > 23 or minute > 59 or second > 59:  # noqa: PLR2004 - the clock's own bounds
         raise ValueError("the offset must be less than 24 hours")
-    offset = (hour * 60 + minute) * 60 + second + Fraction(f"0.{part['offset_fraction']}")
+    offset = ((hour * 60 + minute) * 60 + second) * _SECOND + _fraction(part["offset_fraction"])
     return -offset if part["sign"] == "-" else offset
+
+
+def _fraction(digits: str) -> int:
+    """Return what stands behind the point."""
+    return int(digits.ljust(_MAX_LENGTH, "0"))
 
 
 def _in_range(ms: int) -> int:

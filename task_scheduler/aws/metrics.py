@@ -38,7 +38,7 @@ class CloudWatchMetrics:
         """Add to a count."""
         self._add(metric, MetricUnit.Count, [number])
 
-    def gauge(self, metric: str, value: int) -> None:
+    def gauge(self, metric: str, value: float) -> None:
         """Take the present value of a figure that goes up and down."""
         self._add(metric, MetricUnit.Count, [value])
 

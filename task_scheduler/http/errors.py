@@ -7,7 +7,6 @@ from task_scheduler.engine import BusyError, KeyConflictError, TaskNotFoundError
 from task_scheduler.http.message import Response, error_response
 from task_scheduler.task import InvalidTaskError, TaskTooLargeError
 
-RETRY_AFTER_S: Final = 1
 INTERNAL_ERROR: Final = "Something went wrong on our side; it was logged. Please try again later."
 
 
@@ -54,6 +53,4 @@ def respond(error: Exception) -> Response | None:
     explained = explain(error)
     if explained is None:
         return None
-    status, sentences = explained
-    headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else {}  # noqa: PLR2004 - from the table above
-    return error_response(status, sentences, headers)
+    return error_response(*explained)

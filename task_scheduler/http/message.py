@@ -3,10 +3,14 @@
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final
 
 JSON: Final = "application/json"
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+RETRY_AFTER_S: Final = 1
+"""What everybody is told who is refused only for now."""
 
 UNKEPT: Final[Mapping[str, str]] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 """What is said of tasks is kept by no cache, and taken for a page by no browser."""
@@ -48,4 +52,5 @@ def json_response(content: object, status: int = 200, headers: Mapping[str, str]
 
 def error_response(status: int, errors: Sequence[str], headers: Mapping[str, str] | None = None) -> Response:
     """Answer with the one shape that all errors have: a sentence for each mistake."""
-    return json_response({"errors": list(errors)}, status, headers)
+    again = {"retry-after": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return json_response({"errors": list(errors)}, status, {**again, **(headers or {})})

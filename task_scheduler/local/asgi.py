@@ -1,45 +1,62 @@
 """The API as an ASGI application: what uvicorn hands over, and what it gets back."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final
-
-from starlette.datastructures import QueryParams
-from starlette.responses import StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from task_scheduler.engine import UnavailableError
 from task_scheduler.http.api import Api
 from task_scheduler.http.body import MAX_BODY_BYTES
-from task_scheduler.http.errors import RETRY_AFTER_S
 from task_scheduler.http.message import Request, Response, error_response
 from task_scheduler.local.pulse import Pulse
 from task_scheduler.metrics import Metric
 
 _MOST_DRAINED: Final = 16 * MAX_BODY_BYTES  # bytes of a body that is too large, read so that its sender hears why
+_TOO_BUSY: Final = "The server has more to do than it can; nothing was changed. Try again."
+_TOO_MANY_STREAMS: Final = (
+    "The server has as many event streams as it can serve. Try again, or read GET /events page by page."
+)
+
+# As the ASGI specification has them (version 3.0, HTTP).
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Doorkeeper = Callable[[Mapping[str, str]], Response | None]
+"""Looks at the headers of a request, before its body is read, and returns the answer to one that is not served."""
 
 
-def application(api: Api, *, max_streams: int, pulse: Pulse) -> ASGIApp:
+def everybody(_headers: Mapping[str, str]) -> None:
+    """Turn nobody away."""
+
+
+def application(api: Api, *, max_streams: int, pulse: Pulse, doorkeeper: Doorkeeper = everybody) -> Application:
     """Return the API as an ASGI application."""
     streams = asyncio.BoundedSemaphore(max_streams)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if pulse.is_late():
             api.observer.count(Metric.THROTTLED)
-            await _send(_too_busy(), send)
+            await _send(error_response(503, [_TOO_BUSY]), send)
+            return
+        headers = _headers(scope)
+        if (refused := doorkeeper(headers)) is not None:
+            await _send(refused, send)
             return
         body = await _read(receive)
         if body is None:  # there is nobody to answer
             return
-        response = await api.answer(_request(scope, body))
+        response = await api.answer(_request(scope, headers, body))
         if isinstance(response.body, bytes):
             await _send(response, send)
         elif streams.locked():
             api.observer.count(Metric.THROTTLED)
-            await _send(_too_many_streams(), send)
+            await _send(error_response(503, [_TOO_MANY_STREAMS]), send)
         else:
             async with streams:
-                await _streaming(response, response.body)(scope, receive, send)
+                await _stream(response, response.body, receive, send)
 
     return answer
 
@@ -62,14 +79,18 @@ async def _read(receive: Receive) -> bytes | None:
     return None
 
 
-def _request(scope: Scope, body: bytes) -> Request:
+def _headers(scope: Scope) -> dict[str, str]:
+    """Return the header fields; of one that came twice, the first counts."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+
+
+def _request(scope: Scope, headers: Mapping[str, str], body: bytes) -> Request:
     query: bytes = scope["query_string"]
     return Request(
         method=scope["method"],
         path=scope["path"],
-        # Of a field that came twice, the first counts.
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])},
-        query=QueryParams(query) if query else {},
+        headers=headers,
+        query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
         body=body,
         seen_path=scope["path"],
     )
@@ -77,32 +98,38 @@ def _request(scope: Scope, body: bytes) -> Request:
 
 async def _send(answer: Response, send: Send) -> None:
     assert isinstance(answer.body, bytes)  # noqa: S101 - streams are sent otherwise
-    headers = [
-        (b"content-length", str(len(answer.body)).encode()),
-        (b"content-type", answer.content_type.encode()),
-        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
-    ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send(_start(answer, (b"content-length", str(len(answer.body)).encode())))
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _too_busy() -> Response:
-    sentence = "The server has more to do than it can; nothing was changed. Try again."
-    return error_response(503, [sentence], {"retry-after": str(RETRY_AFTER_S)})
+async def _stream(answer: Response, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    """Send the pieces as they come, until there are no more or the client goes away."""
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(_send_each(answer, pieces, send))
+        listening = group.create_task(_until_gone(receive))
+        sending.add_done_callback(lambda _: listening.cancel())
+        listening.add_done_callback(lambda _: sending.cancel())
 
 
-def _streaming(answer: Response, pieces: AsyncIterator[bytes]) -> StreamingResponse:
-    return StreamingResponse(_until_stopped(pieces), answer.status, dict(answer.headers), answer.content_type)
-
-
-def _too_many_streams() -> Response:
-    sentence = "The server has as many event streams as it can serve. Try again, or read GET /events page by page."
-    return error_response(503, [sentence], {"retry-after": str(RETRY_AFTER_S)})
-
-
-async def _until_stopped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _send_each(answer: Response, pieces: AsyncIterator[bytes], send: Send) -> None:
+    await send(_start(answer))
     try:
         async for piece in pieces:
-            yield piece
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     except UnavailableError:  # the server stops, or the disk fails: the client comes back with the position it holds
-        return
+        pass
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _start(answer: Response, *more: tuple[bytes, bytes]) -> dict[str, Any]:
+    headers = [
+        *more,
+        (b"content-type", answer.content_type.encode()),
+        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
+    ]
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}

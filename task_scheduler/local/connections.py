@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from task_scheduler.http.errors import RETRY_AFTER_S
 from task_scheduler.http.message import error_response
+from task_scheduler.local.gathering import GatheringTransport
 from task_scheduler.metrics import Metric, Observer, Unobserved
 
 USED_OF_THE_PROTOCOL: Final = frozenset(
@@ -101,7 +101,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take the connection, unless there are too many."""
-        super().connection_made(transport)
+        super().connection_made(GatheringTransport(transport, self.loop))  # type: ignore[arg-type]  # stands for it
         beyond = len(self.connections) - self.limits.connections
         if beyond > 0:
             self.observer.count(Metric.THROTTLED)
@@ -248,8 +248,7 @@ def limited(limits: Limits, observer: Observer) -> type[LimitedConnection]:
 
 def _answer(status: int, sentence: str) -> bytes:
     """Return an error as it goes over the wire."""
-    again = {"retry-after": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    answer = error_response(status, [sentence], {**again, "connection": "close"})
+    answer = error_response(status, [sentence], {"connection": "close"})
     assert isinstance(answer.body, bytes)  # noqa: S101 - errors are whole
     headers = {"content-type": answer.content_type, "content-length": str(len(answer.body)), **answer.headers}
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {headers[name]}" for name in headers)]

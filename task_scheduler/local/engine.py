@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from math import isnan, nan
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -84,6 +85,7 @@ class LocalEngine:
         self._writable = True
         self._webhooks: dict[str, int] = {}
         self._next_expiry_ms = 0
+        self._pending = nan
         self._page: tuple[tuple[int, ...], list[Event]] = ((), [])
 
     async def __aenter__(self) -> Self:
@@ -98,7 +100,6 @@ class LocalEngine:
             self._reader = Store.open(self._path)
             undo.pop_all()
         self._position = self._reader.position()
-        self._pending = self._reader.pending()
         self._observer.gauge(Metric.PENDING, self._pending)
         self._thread.start()
         return self
@@ -250,6 +251,8 @@ class LocalEngine:
         while running:
             calls, running = self._collect(sleep_s)
             sleep_s = self._turn(calls)
+            if isnan(self._pending):
+                self._take_census()
 
     def _collect(self, sleep_s: float) -> tuple[list[_Call], bool]:
         """Sleep until a call comes or time is up; return all calls that wait by then, and whether to go on."""
@@ -306,6 +309,15 @@ class LocalEngine:
             self._observer.observe(Metric.LATENESS, (late / 1000 for late in late_ms))
         self._pending += counts[Metric.SCHEDULED] - counts[Metric.CANCELLED] - counts[Metric.EMITTED]
         self._observer.gauge(Metric.PENDING, self._pending)
+
+    def _take_census(self) -> None:
+        """Count what is pending: once, and after the first turn, since it looks at all and what is overdue cannot wait.
+
+        Where it fails, so does all else, and it is tried again after the next turn.
+        """
+        with suppress(sqlite3.Error):
+            self._pending = self._writer.pending()
+            self._observer.gauge(Metric.PENDING, self._pending)
 
     def _expire(self, now_ms: int) -> None:
         """Forget what ended long ago: a little in every minute, and in every turn while there is more."""

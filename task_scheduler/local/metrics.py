@@ -29,7 +29,7 @@ class Metrics:
         """Add to a count."""
         self._counters[metric].inc(number)
 
-    def gauge(self, metric: Metric, value: int) -> None:
+    def gauge(self, metric: Metric, value: float) -> None:
         """Take the present value of a figure that goes up and down."""
         self._gauges[metric].set(value)
 

@@ -4,32 +4,20 @@ A browser lets any page send requests to 127.0.0.1, and by a name that it rebind
 """
 
 import ipaddress
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from task_scheduler.http.message import JSON, error_response
+from task_scheduler.http.message import Response, error_response
 
 _ADVICE: Final = "Without a secret it serves this machine alone; with one, by TASK_SCHEDULER_SECRET, whoever has it."
 
 
-class OwnPagesOnly:
-    """Passes on what comes under a name of this machine, and from none but our own pages; the rest gets a 403."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        headers = Headers(scope=scope)
-        if (reason := refusal(headers.get("host"), headers.get("origin"))) is None:
-            return await self._app(scope, receive, send)
-        answer = error_response(403, [f"{reason} {_ADVICE}"])
-        return await Response(answer.body, answer.status, answer.headers, JSON)(scope, receive, send)
+def own_pages_only(headers: Mapping[str, str]) -> Response | None:
+    """Let pass what comes under a name of this machine, and from none but our own pages; answer the rest with a 403."""
+    reason = refusal(headers.get("host"), headers.get("origin"))
+    return None if reason is None else error_response(403, [f"{reason} {_ADVICE}"])
 
 
 @lru_cache(maxsize=64)

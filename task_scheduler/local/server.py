@@ -17,12 +17,12 @@ from task_scheduler.engine import UnavailableError
 from task_scheduler.http.api import Api
 from task_scheduler.http.routes import ROUTES, Context
 from task_scheduler.local.accepting import BACKLOG, AcceptingServer
-from task_scheduler.local.asgi import application
+from task_scheduler.local.asgi import application, everybody
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.connections import Limits, limited, limits_of_this_process
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.metrics import Metrics
-from task_scheduler.local.origin import OwnPagesOnly, is_loopback
+from task_scheduler.local.origin import is_loopback, own_pages_only
 from task_scheduler.local.pulse import Pulse
 from task_scheduler.local.routes import local_routes
 
@@ -118,10 +118,10 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
             routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
             observer=metrics,
         )
-        app = application(api, max_streams=options.limits.streams, pulse=pulse)
+        doorkeeper = everybody if options.secret is not None else own_pages_only
         connection = limited(options.limits, metrics)
         config = uvicorn.Config(
-            app if options.secret is not None else OwnPagesOnly(app),
+            application(api, max_streams=options.limits.streams, pulse=pulse, doorkeeper=doorkeeper),
             http=connection,
             ws="none",
             timeout_keep_alive=options.limits.idle_s,

@@ -50,15 +50,19 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.timestamp",
     },
     "task_scheduler.local.accepting": {"task_scheduler.local", "task_scheduler.local.connections", "uvicorn"},
-    "task_scheduler.local.connections": {"task_scheduler.http", "task_scheduler.metrics", "uvicorn"},
+    "task_scheduler.local.connections": {
+        "task_scheduler.http",
+        "task_scheduler.local",
+        "task_scheduler.metrics",
+        "uvicorn",
+    },
     "task_scheduler.local.asgi": {
-        "starlette",
         "task_scheduler.engine",
         "task_scheduler.http",
         "task_scheduler.local",
         "task_scheduler.metrics",
     },
-    "task_scheduler.local.origin": {"starlette", "task_scheduler.http"},
+    "task_scheduler.local.origin": {"task_scheduler.http"},
     "task_scheduler.local.routes": {
         "task_scheduler.http",
         "task_scheduler.local",
@@ -72,7 +76,6 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     },
     "task_scheduler.local.server": {
         "httpx",
-        "starlette",
         "task_scheduler.engine",
         "task_scheduler.http",
         "task_scheduler.local",
