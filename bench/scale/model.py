@@ -75,6 +75,7 @@ class World:
         self._set_aside: list[tuple[int, int, Grain]] = []
         self._threads_s = 0.0
         self._sweeping = False
+        self._full = False
 
     def simulate(self, arrivals: Arrivals, *, until: int) -> Run:
         """Run from 0 until a time."""
@@ -131,6 +132,7 @@ class World:
             grain = (to_arm if swept else api).popleft()
             if self._open * self._grain >= self.quotas.open_executions:
                 self.run.first.setdefault("open executions", now)
+                self._full = self._full or swept
             elif self._take("StartExecution", now):
                 self._buckets["transitions"].tokens -= self._grain
                 self._open += 1
@@ -216,6 +218,7 @@ class World:
 
     def _find(self, now: int) -> None:
         """Begin a sweep: what is overdue now, soonest first; what the last one could not start is met again."""
+        self._full = False
         self._overdue.clear()
         for due in sorted(due for due in self._unrecorded if due <= now - LOOK_S):
             left = [grain for grain in self._unrecorded[due] if grain.recorded is None]
@@ -229,7 +232,7 @@ class World:
         self._set_aside.clear()
 
     def _arm(self, now: int, to_arm: deque[Grain]) -> None:
-        while self._is_near(now) and self._threads_s > 0:
+        while not self._full and self._is_near(now) and self._threads_s > 0:
             to_arm.append(heapq.heappop(self._parked)[2])
             self._threads_s -= self._grain * ATTEND_S
 

@@ -31,6 +31,7 @@ LEAST_TIMERS: Final = 5
 """How many timers must have died before a task has failed."""
 
 _DAY_MS: Final = 86_400_000
+_NO_MORE_EXECUTIONS: Final = "ExecutionLimitExceeded"  # (AWS, StartExecution)
 _LIMIT: Final = 200  # tasks at a time
 _FIRST_PAUSE_MS: Final = 60_000
 _LONGEST_PAUSE_MS: Final = 3_600_000
@@ -50,6 +51,8 @@ class Sweep:
     """Tasks whose timer had died."""
     failed: int = 0
     """Tasks that were given up."""
+    full: bool = False
+    """Whether the account has as many open executions as it may: more can be started once some have ended."""
     lock: Lock = field(default_factory=Lock, repr=False)
 
     def count(self, name: str) -> None:
@@ -88,14 +91,19 @@ class Sweeper:
         now_ms = self._now_ms()
         # What is overdue is more urgent than what has yet to be started; but however much of it there is, and slow to
         # look at, half of the time is for the others.
-        self._each(State.SCHEDULED, now_ms - LOOK_MS, (now_ms + end_ms) // 2, partial(self._mend, sweep))
-        self._each(State.PARKED, self._now_ms() + self._arming_window_ms, end_ms, partial(self._arm, sweep))
+        half_ms = (now_ms + end_ms) // 2
+        self._each(State.SCHEDULED, now_ms - LOOK_MS, lambda: self._now_ms() >= half_ms, partial(self._mend, sweep))
+
+        def is_over() -> bool:  # where nothing can be started, each try would cost two writes
+            return sweep.full or self._now_ms() >= end_ms
+
+        self._each(State.PARKED, self._now_ms() + self._arming_window_ms, is_over, partial(self._arm, sweep))
         return sweep
 
-    def _each(self, state: State, until_ms: int, end_ms: int, attend: Callable[[Record], None]) -> None:
+    def _each(self, state: State, until_ms: int, is_over: Callable[[], bool], attend: Callable[[Record], None]) -> None:
         """Attend to every task in a state, soonest due first; one that has to wait is met again by the next sweep."""
         place = None
-        while self._now_ms() < end_ms:
+        while not is_over():
             found = self._registry.due(state, until_ms=until_ms, after=place, limit=_LIMIT)
             if not found:
                 return
@@ -103,7 +111,7 @@ class Sweeper:
 
             def visit(record: Record) -> None:
                 try:
-                    if record.state is state and self._now_ms() < end_ms:  # the index is a moment behind the table
+                    if record.state is state and not is_over():  # the index is a moment behind the table
                         attend(record)
                 except (BotoCoreError, ClientError) as error:
                     about = {"task_id": record.task.id}
@@ -125,7 +133,8 @@ class Sweeper:
         if self._registry.move(record, State.SCHEDULED, now_ms=self._now_ms()):
             try:
                 self._timer.start(record.task)
-            except (BotoCoreError, ClientError):
+            except (BotoCoreError, ClientError) as error:
+                sweep.full = sweep.full or code(error) == _NO_MORE_EXECUTIONS
                 self._registry.move(replace(record, state=State.SCHEDULED), State.PARKED, now_ms=self._now_ms())
                 raise
             sweep.count("armed")

@@ -1,27 +1,15 @@
 """The AWS engine keeps its promises when calls fail, are lost or repeated, and when processes die between two calls."""
 
-import asyncio
-import json
 import uuid
-from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from task_scheduler.aws import names
 from task_scheduler.aws.registry import State
 from task_scheduler.engine import KeyConflictError, TaskNotFoundError, TaskQuery, TooLateError, UnavailableError
 from task_scheduler.task import InvalidTaskError, Status, Task, changed_task, new_task
-from tests.aws.world import MACHINE, CrashError, World
-
-
-def run(call: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the call returns
-    return asyncio.run(call)
-
-
-def ids(world: World) -> list[str]:
-    return [event.task_id for event in world.logged()]
+from tests.aws.world import CrashError, World, ids, run
 
 
 def test_scheduling_is_one_write_and_one_start(world: World) -> None:
@@ -215,72 +203,6 @@ def test_a_task_that_is_parked_though_its_start_worked_can_be_cancelled(world: W
     assert not world.machine.published
 
 
-def test_timers_that_died_are_started_again(world: World) -> None:
-    task = world.new_task(due_s=300)
-    run(world.engine.schedule(task))
-    world.machine.lose()
-    world.advance(300)
-    assert not world.machine.published
-    world.minutes(2)
-    assert ids(world) == [task.id]
-
-
-def test_a_task_that_cannot_be_published_is_tried_for_a_day_and_then_failed(world: World) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.machine.topic_works = False
-    world.minutes(25 * 60, step=20)
-    assert run(world.engine.get(task.id)).status is Status.FAILED
-    assert 20 <= len(world.machine.executions) <= 40
-    with pytest.raises(TooLateError, match="already failed"):
-        run(world.engine.cancel(task.id))
-
-
-def test_a_task_that_nobody_looked_after_for_days_is_tried_before_it_is_given_up(world: World) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.machine.lose()
-    world.clock.sleep(3 * 86_400)
-    world.minutes(2)
-    assert ids(world) == [task.id]
-
-
-def test_a_topic_that_is_mended_gets_what_it_missed(world: World) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.machine.topic_works = False
-    world.minutes(5)
-    world.machine.topic_works = True
-    world.minutes(10)
-    assert ids(world) == [task.id]
-
-
-def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(world: World) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.clock.sleep(60)
-    world.machine.run()
-    world.clock.sleep(60)
-    world.sweep()
-    (event,) = world.logged()
-    assert (event.task_id, event.emitted_ms) == (task.id, task.due_ms)
-    world.deliver()
-    assert len(world.logged()) == 1
-
-
-@pytest.mark.parametrize("call", ["query", "batch_get_item", "update_item", "start_execution"])
-def test_a_sweep_that_dies_is_repeated(world: World, call: str) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.machine.lose()
-    world.clock.sleep(120)
-    world.faults.plan(call, "crash")
-    with pytest.raises(CrashError):
-        world.sweep()
-    world.minutes(3)
-    assert ids(world) == [task.id]
-
-
 def tagged(world: World, number: int, due_s: float = 60) -> Task:
     body = {"in": due_s, "message": number, "tags": {"user": "42", "n": str(number)}}
     return new_task(body, task_id=str(uuid.UUID(int=number)), now_ms=world.clock.ms)
@@ -378,42 +300,6 @@ def test_the_same_key_means_the_same_task_and_another_request_is_a_conflict(worl
         run(world.engine.schedule(replace(first, fingerprint="b")))
     world.advance(120)
     assert ids(world) == [first.id]
-
-
-def test_what_is_overdue_and_has_to_wait_does_not_hide_what_stands_behind_it(world: World) -> None:
-    for number in range(500):
-        task = world.new_task(due_s=1, number=number)
-        world.registry.put(task, State.SCHEDULED)
-        world.machine.start_execution(
-            stateMachineArn=MACHINE,
-            name=f"{task.id}-1",
-            input=json.dumps({names.WAIT_UNTIL: "2027-01-01T00:00:00Z", names.EVENT: task.event}),
-        )
-    lost = world.new_task(due_s=2, number=500)
-    world.registry.put(lost, State.SCHEDULED)
-    world.clock.sleep(120)
-    sweep = world.sweep()
-    assert (sweep.overdue, sweep.rearmed) == (501, 1)
-    world.advance(1)
-    assert ids(world) == [lost.id]
-
-
-def test_a_thousand_parked_tasks_are_started_by_the_next_sweep(world: World) -> None:
-    for number in range(1000):
-        world.registry.put(world.new_task(due_s=300, number=number), State.PARKED)
-    assert world.sweep().armed == 1000
-    assert len(world.machine.executions) == 1000
-
-
-def test_a_parked_task_whose_start_is_refused_is_started_by_a_later_sweep_and_in_time(world: World) -> None:
-    task = world.new_task(due_s=300)
-    world.registry.put(task, State.PARKED)
-    world.faults.plan("start_execution", "throttled")
-    assert world.sweep().armed == 0
-    assert not world.machine.executions
-    assert world.sweep().armed == 1
-    world.advance(300)
-    assert world.machine.published == [(task.due_ms, task.event)]
 
 
 def test_a_batch_tells_what_became_of_each(world: World) -> None:

@@ -1,8 +1,9 @@
 """A small AWS for the engine to live in: moto's DynamoDB, Step Functions in memory, and faults on demand."""
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,6 +60,7 @@ class StepFunctions:
         self.executions: dict[str, Execution] = {}
         self.published: list[tuple[int, str]] = []
         self.topic_works = True
+        self.most_open = 1_000_000
 
     def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:  # noqa: A002, N803 - as in boto3
         assert stateMachineArn == MACHINE
@@ -68,6 +70,8 @@ class StepFunctions:
         existing = self.executions.get(name)
         if existing and (existing.status != "RUNNING" or existing.input != given):
             raise refusal("ExecutionAlreadyExists", "StartExecution")
+        if name not in self.executions and self._open() >= self.most_open:
+            raise refusal("ExecutionLimitExceeded", "StartExecution")
         self.executions.setdefault(name, Execution(given))
         return {"executionArn": f"{MACHINE}:{name}"}
 
@@ -104,6 +108,9 @@ class StepFunctions:
         for execution in self.executions.values():
             if execution.status == "RUNNING":
                 self._end(execution, "TIMED_OUT", self.clock.ms)
+
+    def _open(self) -> int:
+        return sum(execution.status == "RUNNING" for execution in self.executions.values())
 
     def _end(self, execution: Execution, status: str, ms: int) -> None:
         execution.status = status
@@ -307,3 +314,13 @@ def tables() -> Iterator[Any]:
         ],
     )
     yield client
+
+
+def run(call: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the call returns
+    """Make a call of the engine."""
+    return asyncio.run(call)
+
+
+def ids(world: World) -> list[str]:
+    """Return the tasks in the event log, in its order."""
+    return [event.task_id for event in world.logged()]
