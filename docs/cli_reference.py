@@ -1,64 +1,60 @@
-"""Makes the reference of the command line from the Typer app itself."""
+"""Makes the reference of the command line from the commands themselves."""
 
-from collections.abc import Iterator, Mapping
-from enum import Enum
-from pathlib import Path
-from types import NoneType
-from typing import Any, Final, get_args
+from typing import Final
 
-import typer
-import typer.main
+import click
 
 from docs.markdown import table
 
 PROGRAM: Final = "task-scheduler"
-_WORDS: Final[Mapping[type, str]] = {str: "text", int: "number", float: "number", Path: "path"}
+_WORDS: Final[tuple[tuple[type[click.ParamType], str], ...]] = (
+    (click.types.IntParamType, "number"),
+    (click.types.FloatParamType, "number"),
+    (click.Path, "path"),
+    (click.ParamType, "text"),
+)
 
 
-def cli_reference(app: typer.Typer) -> str:
+def cli_reference(app: click.Group) -> str:
     """Return a section for each command, and one for the options that come before it."""
-    group = typer.main.get_group(app)
-    parts = ["### Before the command", _parameters(group)]
-    for name, command in _commands(group):
-        parts += [f"### {PROGRAM} {name}", _help(command), _usage(name, command), _parameters(command)]
-    epilog = " ".join((group.epilog or "").split())
+    context = click.Context(app)
+    parts = ["### Before the command", _parameters(app)]
+    for name in app.list_commands(context):
+        command = app.get_command(context, name)
+        if command and not command.hidden:
+            parts += [f"### {PROGRAM} {name}", _help(command), _usage(name, command), _parameters(command)]
+    epilog = " ".join((app.epilog or "").split())
     return "\n\n".join(part for part in (*parts, epilog) if part)
 
 
-def _commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - Typer's own classes have no public names
-    for name, command in group.commands.items():
-        if not command.hidden:
-            yield f"{prefix}{name}", command
-
-
-def _help(command: Any) -> str:  # noqa: ANN401 - the same
+def _help(command: click.Command) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in (command.help or "").split("\n\n"))
 
 
-def _usage(name: str, command: Any) -> str:  # noqa: ANN401 - the same
+def _usage(name: str, command: click.Command) -> str:
     words = [PROGRAM, name]
     for parameter in command.params:
-        if parameter.param_type_name == "argument":
+        if isinstance(parameter, click.Argument):
             word = f"{_value(parameter)}{'...' if parameter.nargs == -1 else ''}"
             words.append(word if parameter.required else f"[{word}]")
     return f"```console\n$ {' '.join([*words, '[OPTIONS]'])}\n```"
 
 
-def _parameters(command: Any) -> str:  # noqa: ANN401 - the same
+def _parameters(command: click.Command) -> str:
     rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
     return table(("option", "value", "default", "does"), rows) if rows else ""
 
 
-def _row(parameter: Any) -> tuple[str, str, str, str]:  # noqa: ANN401 - the same
-    if parameter.param_type_name == "argument":
+def _row(parameter: click.Parameter) -> tuple[str, str, str, str]:
+    if isinstance(parameter, click.Argument):
         names = f"`{_value(parameter)}`"
     else:
         names = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
     variables = [parameter.envvar] if isinstance(parameter.envvar, str) else list(parameter.envvar or ())
+    told = parameter.help or ""
     # A help that names its variable for people at the terminal need not say so twice.
-    given = [f"Or by `{variable}`." for variable in variables if variable not in (parameter.help or "")]
-    does = " ".join([_sentence(parameter.help or ""), *given]).strip()
-    return names, _kind(parameter), _default(parameter), does
+    given = [f"Or by `{variable}`." for variable in variables if variable not in told]
+    return names, _kind(parameter), _default(parameter), " ".join([_sentence(told), *given]).strip()
 
 
 def _sentence(text: str) -> str:
@@ -66,34 +62,28 @@ def _sentence(text: str) -> str:
     return text if not text or text.endswith((".", ":", "?", "!")) else f"{text}."
 
 
-def _value(parameter: Any) -> str:  # noqa: ANN401 - the same
-    return str(parameter.metavar or parameter.name.upper()).strip("[].")
+def _value(parameter: click.Parameter) -> str:
+    return str(parameter.metavar or (parameter.name or "").upper()).strip("[].")
 
 
-def _kind(parameter: Any) -> str:  # noqa: ANN401 - the same
+def _kind(parameter: click.Parameter) -> str:
     if getattr(parameter, "is_flag", False):
         return ""
-    kinds = [kind for kind in (get_args(_annotation(parameter)) or (_annotation(parameter),)) if kind is not NoneType]
-    kind = kinds[0]
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        word = " or ".join(f"`{member.value}`" for member in kind)
+    kind = parameter.type
+    if isinstance(kind, click.Choice):
+        word = " or ".join(f"`{choice}`" for choice in kind.choices)
+    elif isinstance(parameter, click.Option) and parameter.metavar:
+        word = parameter.metavar
     else:
-        option = parameter.param_type_name == "option"
-        word = str((parameter.metavar if option else None) or _WORDS.get(kind, "text"))
-    if parameter.min is not None and parameter.max is not None:
-        word += f", {parameter.min:,} to {parameter.max:,}"
+        word = next(word for base, word in _WORDS if isinstance(kind, base))
+    if isinstance(kind, click.IntRange) and kind.min is not None and kind.max is not None:
+        word += f", {kind.min:,} to {kind.max:,}"
     many = parameter.multiple or parameter.nargs == -1
     return f"{word}; may be repeated" if many else word
 
 
-def _annotation(parameter: Any) -> Any:  # noqa: ANN401 - the same
-    return parameter.type_descriptor.annotation
-
-
-def _default(parameter: Any) -> str:  # noqa: ANN401 - the same
+def _default(parameter: click.Parameter) -> str:
     if parameter.required:
         return "must be given"
-    default = parameter.default
-    if default is None or default is False or callable(default) or default in ([], ()):
-        return ""
-    return f"`{default.value if isinstance(default, Enum) else default}`"
+    default = parameter.to_info_dict().get("default")
+    return "" if default in (None, False, (), []) else f"`{default}`"

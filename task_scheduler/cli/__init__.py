@@ -2,48 +2,97 @@
 
 import os
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Any, Final
 
-import typer
+import click
 
 from task_scheduler import __version__
-from task_scheduler.cli import change, doctor, look, serving, transfer, watch
-from task_scheduler.cli.service import complain
+from task_scheduler.cli.service import INTERRUPTED, complain
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Schedule messages for later.",
-    epilog="Exit codes: 0 all went well; 1 the service refused or could not be reached; 2 the command was not "
-    "understood; 130 ended by Ctrl-C.",
+PROGRAM: Final = "task-scheduler"
+_EPILOG: Final = (
+    "Exit codes: 0 all went well; 1 the service refused or could not be reached; 2 the command was not understood; "
+    "130 ended by Ctrl-C."
 )
-app.command()(change.schedule)
-app.command()(change.cancel)
-app.command()(change.reschedule)
-app.command()(look.show)
-app.command(name="list")(look.list_tasks)
-app.command()(watch.events)
-app.command(name="import")(transfer.import_tasks)
-app.command(name="export")(transfer.export_tasks)
-app.command()(doctor.doctor)
-app.command()(serving.serve)
+# Each command with where it is: module:attribute.
+_COMMANDS: Final = {
+    "schedule": "change:schedule",
+    "cancel": "change:cancel",
+    "reschedule": "change:reschedule",
+    "show": "look:show",
+    "list": "look:list_tasks",
+    "events": "watch:events",
+    "import": "transfer:import_tasks",
+    "export": "transfer:export_tasks",
+    "doctor": "doctor:doctor",
+    "serve": "serving:serve",
+}
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the form that Typer calls
-    if wanted:
-        typer.echo(f"task-scheduler {__version__}")
-        raise typer.Exit
+class Commands(click.Group):
+    """Imports a command when it is asked for, so that none waits for what only another one needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the form that Click calls
+        """Return the names in the order of the table."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
+        """Return a command; None if there is none of this name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; one that is mistyped is answered with those that are like it."""
+        # Click looks for them among the commands that were added, and none is.
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing:
+            raise click.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what a command returns
+        """Run the command; Ctrl-C ends it without a word, as it does other programs."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-@app.callback()
-def options(
-    *,
-    _version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
-    ] = False,
-) -> None:
-    """Take what comes before a command."""
+def _show_completion(ctx: click.Context, _param: click.Parameter, shell: str | None) -> None:
+    if shell is None or ctx.resilient_parsing:
+        return
+    from click.shell_completion import shell_complete
+
+    ctx.exit(shell_complete(ctx.command, {}, PROGRAM, "_TASK_SCHEDULER_COMPLETE", f"{shell}_source"))
+
+
+@click.group(
+    cls=Commands,
+    epilog=_EPILOG,
+    context_settings={"max_content_width": 100, "show_default": True},
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+)
+@click.version_option(__version__, message=f"{PROGRAM} %(version)s")
+@click.option(
+    "--show-completion",
+    type=click.Choice(("bash", "zsh", "fish")),
+    metavar="SHELL",
+    is_eager=True,
+    expose_value=False,
+    callback=_show_completion,
+    help="Show the script that completes commands and options in a shell: bash (4.4 or newer), zsh or fish.",
+)
+@click.pass_context
+def app(ctx: click.Context) -> None:
+    """Schedule messages for later."""
+    if ctx.invoked_subcommand is None:  # Click's own no_args_is_help writes to standard error
+        click.echo(ctx.get_help())
+        ctx.exit(2)
 
 
 def main() -> None:

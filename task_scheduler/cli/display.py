@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-import typer
+import click
 
 if TYPE_CHECKING:
     from task_scheduler.client import Event, Task
@@ -41,9 +41,9 @@ def print_array(values: Iterable[object]) -> None:
     """Print a JSON array, each value on a line of its own as soon as it is there."""
     begin = "["
     for value in values:
-        typer.echo(f"{begin}{as_json(value)}", nl=False)
+        click.echo(f"{begin}{as_json(value)}", nl=False)
         begin = ",\n"
-    typer.echo("[]" if begin == "[" else "]")
+    click.echo("[]" if begin == "[" else "]")
 
 
 def counted(number: int, noun: str) -> str:
@@ -172,7 +172,7 @@ def details(task: "Task", now: datetime) -> None:
     shown["Message"] = one_line(task.message)
     width = max(map(len, shown))
     for name, value in shown.items():
-        typer.echo(f"{name:<{width}}  {value}")
+        click.echo(f"{name:<{width}}  {value}")
 
 
 def _moment_width() -> int:
@@ -182,7 +182,7 @@ def _moment_width() -> int:
 def _printer() -> Callable[[Sequence[str], Sequence[str]], None]:
     """Return what prints the cells of a row, with Rich where somebody looks at it."""
     if not sys.stdout.isatty():
-        return lambda cells, _styles: typer.echo(_GAP.join(cells).rstrip())
+        return lambda cells, _styles: click.echo(_GAP.join(cells).rstrip())
     from rich.console import Console
     from rich.text import Text
 

@@ -5,12 +5,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-import typer
+import click
 
 from task_scheduler.cli import display
-from task_scheduler.cli.service import Json, Secret, Url, explanation, service
+from task_scheduler.cli.service import explanation, json_option, service, service_options
 
 if TYPE_CHECKING:
     from task_scheduler.client import Client, Event, Scheduled
@@ -34,26 +34,27 @@ class Finding:
     says: str
 
 
-def doctor(
-    *,
-    patience: Annotated[
-        float, typer.Option(min=1, help="Seconds that a message may be late before it is missed.")
-    ] = 60,
-    url: Url = None,
-    secret: Secret = None,
-    json: Json = False,
-) -> None:
+@click.command(short_help="Try a service from end to end, and say what is wrong.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=1),
+    default=60,
+    help="Seconds that a message may be late before it is missed.",
+)
+@service_options
+@json_option
+def doctor(*, patience: float, url: str | None, secret: str | None, json: bool) -> None:
     """Try a service from end to end: schedule, cancel, wait for a message, read the stream; say what is wrong."""
     findings = []
     with service(url, secret) as client:
         for finding in examine(client, patience_s=patience):
             findings.append(finding)
             if not json:
-                typer.echo(display.printable(f"{'ok    ' if finding.ok else 'WRONG '} {finding.says}"))
+                click.echo(display.printable(f"{'ok    ' if finding.ok else 'WRONG '} {finding.says}"))
     if json:
         display.print_array(map(asdict, findings))
     if not all(finding.ok for finding in findings):
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def examine(client: "Client", *, patience_s: float) -> Iterator[Finding]:

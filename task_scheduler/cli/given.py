@@ -6,35 +6,40 @@ import sys
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Never
+from typing import Any, Final, Never
 
-import typer
+import click
 
-from task_scheduler.cli.service import misuse
+from task_scheduler.cli.service import Function, misuse
 
 MAX_MESSAGE_BYTES: Final = 1_048_576
 """What the API takes as a body at most; more is not read."""
 
-In = Annotated[str | None, typer.Option("--in", metavar="DELAY", help="From now: 30 (seconds), 30s, 5m, 2h or 7d.")]
-At = Annotated[
-    str | None,
-    typer.Option(
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+# What JSON can begin with, null aside: a message cannot be null, so that is the word.
+_MAYBE_JSON: Final = re.compile(r'\s*(?:[\[{"0-9-]|true|false)')
+
+
+def time_options(command: Function) -> Function:
+    """Add when a task is due."""
+    in_ = click.option("--in", "in_", metavar="DELAY", help="From now: 30 (seconds), 30s, 5m, 2h or 7d.")
+    at = click.option(
         "--at",
         metavar="TIME",
         help='ISO 8601, such as 2026-12-01T09:00:00Z or "2026-12-01 09:00"; without an offset and without --tz it is '
         "in the time zone of this machine.",
-    ),
-]
-Zone = Annotated[
-    str | None,
-    typer.Option("--tz", metavar="NAME", help="The time zone whose clocks --at goes by, such as Europe/Berlin."),
-]
-AsText = Annotated[bool, typer.Option("--text", help="Send the message as a text, whatever it looks like.")]
-AsJson = Annotated[bool, typer.Option("--as-json", help="Send the message as JSON, or not at all.")]
+    )
+    zone = click.option("--tz", metavar="NAME", help="The time zone whose clocks --at goes by, such as Europe/Berlin.")
+    return in_(at(zone(command)))
 
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-# What JSON can begin with, null aside: a message cannot be null, so that is the word.
-_MAYBE_JSON: Final = re.compile(r'\s*(?:[\[{"0-9-]|true|false)')
+
+def format_options(command: Function) -> Function:
+    """Add what the message has to be."""
+    as_text = click.option(
+        "--text", "as_text", is_flag=True, help="Send the message as a text, whatever it looks like."
+    )
+    as_json = click.option("--as-json", is_flag=True, help="Send the message as JSON, or not at all.")
+    return as_text(as_json(command))
 
 
 def message(given: str | None, *, as_text: bool, as_json: bool) -> object:

@@ -2,66 +2,63 @@
 
 import sys
 from datetime import UTC, datetime
-from enum import StrEnum
 from itertools import islice
-from typing import Annotated, Final
+from typing import Final
 
-import typer
+import click
 
 from task_scheduler.cli import display, given
-from task_scheduler.cli.service import Json, Secret, Url, complain, service
+from task_scheduler.cli.service import Function, complain, json_option, service, service_options
 
 MAX_PAGE: Final = 1_000
 """Tasks that the API gives at once at most."""
 
-
-class Chosen(StrEnum):
-    """The states to choose from."""
-
-    SCHEDULED = "scheduled"
-    EMITTED = "emitted"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-    ANY = "any"
+_STATES: Final = ("scheduled", "emitted", "cancelled", "failed", "any")
+_WAITING: Final = given.selection("scheduled", None, None, None)
 
 
-StatusOption = Annotated[Chosen, typer.Option(help="Only tasks in this state.")]
-From = Annotated[
-    str | None, typer.Option("--from", metavar="TIME", help="Only tasks due at this time or later; a time as for --at.")
-]
-To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only tasks due before this time.")]
-TagOption = Annotated[str | None, typer.Option(metavar="NAME=VALUE", help="Only tasks with this tag.")]
+def selection_options(command: Function) -> Function:
+    """Add which tasks are meant."""
+    status = click.option("--status", type=click.Choice(_STATES), default="scheduled", help="Only tasks in this state.")
+    from_ = click.option(
+        "--from", "from_", metavar="TIME", help="Only tasks due at this time or later; a time as for --at."
+    )
+    to = click.option("--to", metavar="TIME", help="Only tasks due before this time.")
+    tag = click.option("--tag", metavar="NAME=VALUE", help="Only tasks with this tag.")
+    return status(from_(to(tag(command))))
 
-_WAITING: Final = given.selection(Chosen.SCHEDULED, None, None, None)
 
-
-def show(
-    *,
-    task_id: Annotated[str, typer.Argument(metavar="ID", help="The task.")],
-    url: Url = None,
-    secret: Secret = None,
-    json: Json = False,
-) -> None:
+@click.command
+@click.argument("task_id", metavar="ID", help="The task.")
+@service_options
+@json_option
+def show(*, task_id: str, url: str | None, secret: str | None, json: bool) -> None:
     """Show one task: its state, its times, its message."""
     with service(url, secret) as client:
         task = client.get(task_id)
     if json:
-        typer.echo(display.as_json(display.task_json(task)))
+        click.echo(display.as_json(display.task_json(task)))
     else:
         display.details(task, datetime.now(UTC))
 
 
+@click.command("list", short_help="List what is scheduled, soonest due first.")
+@selection_options
+@click.option("--limit", type=click.IntRange(min=0), default=50, help="At most so many tasks; 0 means all.")
+@click.option("--all", "all_", is_flag=True, help="All tasks, whatever --limit says.")
+@service_options
+@json_option
 def list_tasks(  # noqa: PLR0913 - the options of a command
     *,
-    status: StatusOption = Chosen.SCHEDULED,
-    from_: From = None,
-    to: To = None,
-    tag: TagOption = None,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many tasks; 0 means all.")] = 50,
-    all_: Annotated[bool, typer.Option("--all", help="All tasks, whatever --limit says.")] = False,
-    url: Url = None,
-    secret: Secret = None,
-    json: Json = False,
+    status: str,
+    from_: str | None,
+    to: str | None,
+    tag: str | None,
+    limit: int,
+    all_: bool,
+    url: str | None,
+    secret: str | None,
+    json: bool,
 ) -> None:
     """List what is scheduled, soonest due first; --status chooses other tasks."""
     most = None if all_ or limit == 0 else limit

@@ -1,41 +1,44 @@
 """The service that a command talks to, and what is said when it refuses or does not answer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Final, Never
+from typing import TYPE_CHECKING, Any, Final, Never, TypeVar
 
-import typer
+import click
 
 from task_scheduler.cli.display import printable
 
 if TYPE_CHECKING:
     from task_scheduler.client import Client, TaskSchedulerError
 
-_PANEL: Final = "Service"
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-Url = Annotated[
-    str | None,
-    typer.Option(
-        envvar="TASK_SCHEDULER_URL",
-        metavar="URL",
-        help="The service; by default http://127.0.0.1:8000, this machine.",
-        rich_help_panel=_PANEL,
-    ),
-]
-Secret = Annotated[
-    str | None,
-    typer.Option(
-        envvar="TASK_SCHEDULER_SECRET",
-        metavar="TEXT",
-        help="Its secret. Prefer the variable: others can see a command line.",
-        rich_help_panel=_PANEL,
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
+INTERRUPTED: Final = 130
+"""The exit code of a command that was ended by Ctrl-C."""
+
+json_option = click.option("--json", is_flag=True, help="Print JSON for programs, and nothing else.")
 
 # A person waits: 3 retries take less than 2 s where the connection is refused, and 10 s where nothing answers at all.
 RETRIES: Final = 3
 CONNECT_TIMEOUT_S: Final = 2.0
+
+
+def service_options(command: Function) -> Function:
+    """Add which service a command talks to."""
+    url = click.option(
+        "--url",
+        envvar="TASK_SCHEDULER_URL",
+        show_envvar=True,
+        metavar="URL",
+        help="The service; by default http://127.0.0.1:8000, this machine.",
+    )
+    secret = click.option(
+        "--secret",
+        envvar="TASK_SCHEDULER_SECRET",
+        show_envvar=True,
+        help="Its secret. Prefer the variable: others can see a command line.",
+    )
+    return url(secret(command))
 
 
 @contextmanager
@@ -65,16 +68,16 @@ def explanation(error: "TaskSchedulerError") -> str:
 
 def complain(sentence: str) -> None:
     """Write a sentence to standard error."""
-    typer.echo(printable(sentence), err=True)
+    click.echo(printable(sentence), err=True)
 
 
 def fail(sentence: str) -> Never:
     """End the command because the service refused, or could not."""
     complain(sentence)
-    raise typer.Exit(1)
+    raise click.exceptions.Exit(1)
 
 
 def misuse(sentence: str) -> Never:
     """End the command because it was not understood."""
     complain(sentence)
-    raise typer.Exit(2)
+    raise click.exceptions.Exit(2)

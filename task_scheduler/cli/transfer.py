@@ -7,38 +7,36 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-import typer
+import click
 
 from task_scheduler.cli import display, given
-from task_scheduler.cli.look import MAX_PAGE, Chosen, From, StatusOption, TagOption, To
+from task_scheduler.cli.look import MAX_PAGE, selection_options
 from task_scheduler.cli.service import (
     CONNECT_TIMEOUT_S,
-    Json,
-    Secret,
-    Url,
+    INTERRUPTED,
     complain,
     explanation,
     fail,
+    json_option,
     misuse,
     service,
+    service_options,
 )
 
 if TYPE_CHECKING:
     from task_scheduler.cli.importing import Tally
     from task_scheduler.cli.progress import Bar
 
-_INTERRUPTED: Final = 130
+_FILE: Final = click.Path(allow_dash=True, readable=False)  # which checks nothing, but lets a shell complete it
 
 
-def import_tasks(
-    *,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Lines of JSON; - is standard input.")],
-    url: Url = None,
-    secret: Secret = None,
-    json: Json = False,
-) -> None:
+@click.command("import", short_help="Schedule a task for each line of JSON.")
+@click.argument("file", type=_FILE, help="Lines of JSON; - is standard input.")
+@service_options
+@json_option
+def import_tasks(*, file: str, url: str | None, secret: str | None, json: bool) -> None:
     """Schedule a task for each line of JSON, such as {"timestamp": "2026-12-01T09:00:00Z", "message": "Hello"}.
 
     A line is what POST /schedule takes; the id in a line of an export only tells it from others, since each task gets
@@ -55,21 +53,25 @@ def import_tasks(
     if stopped:
         complain(f"{stopped} {imported} imported. To go on, import the same again: nothing is made twice.")
     if json:
-        typer.echo(display.as_json({"imported": tally.imported, "refused": tally.refused}))
+        click.echo(display.as_json({"imported": tally.imported, "refused": tally.refused}))
     elif not stopped:
-        typer.echo(f"Imported {imported}, refused {tally.refused:,}. What was imported before is not made again.")
-    raise typer.Exit(code or (1 if tally.refused else 0))
+        click.echo(f"Imported {imported}, refused {tally.refused:,}. What was imported before is not made again.")
+    raise click.exceptions.Exit(code or (1 if tally.refused else 0))
 
 
+@click.command("export", short_help="Write tasks as lines of JSON that import takes.")
+@click.argument("file", type=_FILE, default="-", help="Where to write; - is standard output.")
+@selection_options
+@service_options
 def export_tasks(  # noqa: PLR0913 - the options of a command
     *,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to write; - is standard output.")] = "-",
-    status: StatusOption = Chosen.SCHEDULED,
-    from_: From = None,
-    to: To = None,
-    tag: TagOption = None,
-    url: Url = None,
-    secret: Secret = None,
+    file: str,
+    status: str,
+    from_: str | None,
+    to: str | None,
+    tag: str | None,
+    url: str | None,
+    secret: str | None,
 ) -> None:
     """Write tasks as lines of JSON that import takes; FILE is replaced when all of them are written, or not at all."""
     from task_scheduler.cli.lines import line_of
@@ -87,13 +89,13 @@ def export_tasks(  # noqa: PLR0913 - the options of a command
     except KeyboardInterrupt:
         state = f"{file} is as it was" if file != "-" else "the rest is missing"
         complain(f"Interrupted after {display.counted(count, 'task')}; {state}.")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise click.exceptions.Exit(INTERRUPTED) from None
     except OSError as error:
         if file == "-":
             raise  # like any other command that cannot print
         fail(f"Cannot write {file}: {error.strerror}.")
     if file != "-":
-        typer.echo(f"Exported {display.counted(count, 'task')} to {file}", err=True)
+        click.echo(f"Exported {display.counted(count, 'task')} to {file}", err=True)
 
 
 def _import_all(file: str, url: str | None, secret: str | None, tally: "Tally") -> tuple[str, int]:
@@ -108,7 +110,7 @@ def _import_all(file: str, url: str | None, secret: str | None, tally: "Tally") 
         try:
             asyncio.run(_import(source, url, secret, tally, bar))
         except KeyboardInterrupt:
-            return "Interrupted.", _INTERRUPTED
+            return "Interrupted.", INTERRUPTED
         except TaskSchedulerError as error:
             return explanation(error), 1
         except OSError as error:

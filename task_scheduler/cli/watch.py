@@ -1,40 +1,40 @@
 """The command that looks at what was emitted: events."""
 
 import sys
-from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-import typer
+import click
 
 from task_scheduler.cli import display
-from task_scheduler.cli.service import Json, Secret, Url, complain, service
+from task_scheduler.cli.service import complain, json_option, service, service_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from task_scheduler.client import Client, Event, TaskSchedulerError
 
 _PAGE: Final = 1_000
 _DEFAULT: Final = 50
 
 
+@click.command
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is emitted from now on, until Ctrl-C.")
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="Begin after the event of this number; 0 is the beginning.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"At most so many events; without --follow {_DEFAULT}, the last ones or those --after.",
+)
+@service_options
+@json_option
 def events(  # noqa: PLR0913 - the options of a command
-    *,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what is emitted from now on, until Ctrl-C.")
-    ] = False,
-    after: Annotated[
-        int | None,
-        typer.Option(min=0, metavar="NUMBER", help="Begin after the event of this number; 0 is the beginning."),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help=f"At most so many events; without --follow {_DEFAULT}, the last ones or those --after."
-        ),
-    ] = None,
-    url: Url = None,
-    secret: Secret = None,
-    json: Json = False,
+    *, follow: bool, after: int | None, limit: int | None, url: str | None, secret: str | None, json: bool
 ) -> None:
     """Show what was emitted; with -f also what is. Comes back by itself when the connection is cut."""
     add: Callable[[Event], None] = _print_json if json else display.event_rows()
@@ -67,7 +67,7 @@ class _Notice:
 
 
 def _print_json(event: "Event") -> None:
-    typer.echo(display.as_json(display.event_json(event)))
+    click.echo(display.as_json(display.event_json(event)))
 
 
 def _last(client: "Client", count: int) -> list["Event"]:

@@ -133,8 +133,10 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
             timeout_graceful_shutdown=_GRACE_S,
         )
         host, port = listener.getsockname()[:2]
-        announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-        await AcceptingServer(config, engine, connection).serve(sockets=[listener])
+        server = AcceptingServer(config, engine, connection)
+        with server.capture_signals():  # before anybody knows of it
+            announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+            await server.serve(sockets=[listener])
 
 
 @asynccontextmanager

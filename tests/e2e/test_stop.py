@@ -33,6 +33,13 @@ def test_a_stop_ends_streams_and_the_process_and_keeps_the_tasks(tmp_path: Path,
         api.http.close()
 
 
+def test_a_stop_is_clean_as_soon_as_the_server_has_said_where_it_listens(tmp_path: Path) -> None:
+    for _ in range(5):
+        with LocalServer(tmp_path / "tasks.db") as server:
+            assert server.stop(signal.SIGTERM) == 0
+            assert server.errors == ""
+
+
 def test_two_signals_are_no_crash(tmp_path: Path) -> None:
     with LocalServer(tmp_path / "tasks.db") as server:
         server.process.send_signal(signal.SIGINT)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import botocore.session
-import typer.main
+import click
 from botocore import xform_name
 
 from docs.markdown import anchor
@@ -83,20 +83,20 @@ def curls(text: str, _document: Path) -> list[str]:
 
 
 def options(text: str, _document: Path) -> list[str]:
-    group: Any = typer.main.get_command(app)
+    context = click.Context(app)
     wrong = []
     shown = [*commands(text, "task-scheduler")]
-    for name in group.commands:  # as people shorten it: `serve --port 0`
+    for name in app.list_commands(context):  # as people shorten it: `serve --port 0`
         shown += [shlex.split(piece) for piece in code(text) if piece.startswith(f"{name} --")]
     for words in shown:
-        place = group
+        place: click.Command = app
         for word in words:
-            if word in getattr(place, "commands", {}):
-                place = place.commands[word]
+            if place is app and (command := app.get_command(context, word)):
+                place = command
             elif word.startswith("--"):
-                known = {option for part in (place, group) for parameter in part.params for option in parameter.opts}
+                known = {option for part in (place, app) for parameter in part.params for option in parameter.opts}
                 wrong += [word] if word.partition("=")[0] not in known | {"--help"} else []
-        if place is group and any(re.fullmatch(r"[a-z]+", word) for word in words[:1]):
+        if place is app and any(re.fullmatch(r"[a-z]+", word) for word in words[:1]):
             wrong.append(words[0])
     return wrong
 

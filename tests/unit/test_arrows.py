@@ -91,13 +91,13 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     },
     "task_scheduler.client": {"httpx", "httpx_sse", "task_scheduler.task"},
     "task_scheduler.cli": {
+        "click",
         "rich",
         "task_scheduler",
         "task_scheduler.client",
         "task_scheduler.local",
         "task_scheduler.local.server",
         "task_scheduler.task",
-        "typer",
     },
     "lambdas": {
         "botocore",
@@ -174,7 +174,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.timestamp",
     },
     "docs.markdown": set(),
-    "docs": {"bench.cost", "bench.prices", "docs.markdown", "task_scheduler.cli", "task_scheduler.http", "typer"},
+    "docs": {"bench.cost", "bench.prices", "click", "docs.markdown", "task_scheduler.cli", "task_scheduler.http"},
 }
 
 

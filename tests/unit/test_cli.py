@@ -2,8 +2,6 @@
 
 import functools
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-import typer.main
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 import task_scheduler.client
 from task_scheduler.cli import app
@@ -367,26 +364,3 @@ def test_a_wrong_secret_is_told_with_what_to_do(cli: Cli, monkeypatch: pytest.Mo
 def test_what_the_service_says_cannot_draw_on_the_terminal(cli: Cli) -> None:
     assert cli("show", "x", script=(refusal(404, f"No task has the id {EVIL}."),)) == 1
     assert cli.complaint.isprintable()
-
-
-@pytest.mark.parametrize("command", [["--help"], ["--version"], ["schedule", "--help"], ["import", "--help"]])
-def test_help_does_not_wait_for_what_it_does_not_need(command: list[str]) -> None:
-    code = (
-        "import sys\n"
-        "from task_scheduler.cli import app\n"
-        f"app({command!r}, standalone_mode=False)\n"
-        "heavy = {'httpx', 'uvicorn', 'starlette', 'prometheus_client', 'sqlite3', 'asyncio'}\n"
-        "print('loaded:', *sorted(heavy & sys.modules.keys()))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own
-    assert done.stdout.splitlines()[-1] == "loaded:"
-
-
-def test_every_command_that_talks_to_a_service_can_be_told_which() -> None:
-    commands = typer.main.get_group(app).commands
-    assert set(commands) == {
-        *("schedule", "cancel", "reschedule", "show", "list", "events", "import", "export", "doctor", "serve"),
-    }
-    for name, command in commands.items():
-        variables = {parameter.envvar for parameter in command.params}
-        assert variables >= {"TASK_SCHEDULER_SECRET"} | ({"TASK_SCHEDULER_URL"} if name != "serve" else set()), name

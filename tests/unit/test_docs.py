@@ -5,8 +5,8 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 import pytest
-import typer.main
 from standardwebhooks import Webhook
 
 from bench.cost import Cost, million
@@ -105,7 +105,9 @@ def test_the_reference_has_every_route() -> None:
 
 
 def test_every_option_of_serve_and_its_variable_are_documented() -> None:
-    for parameter in typer.main.get_group(app).commands["serve"].params:
+    serve = app.get_command(click.Context(app), "serve")
+    assert serve
+    for parameter in serve.params:
         (option,) = parameter.opts
         assert f"| `{option}` |" in LOCAL
         if parameter.envvar:
