@@ -18,7 +18,7 @@ _PAGE: Final = 100  # events read at once
 
 def envelope(event: Event) -> str:
     """Return the JSON text of an event wrapped as Pipedream's streams and pages do."""
-    metadata = encode({"id": event.task_id, "summary": event.summary(), "ts": event.emitted_ms})
+    metadata = f'{{"id":"{event.task_id}","summary":{encode(event.summary())},"ts":{event.emitted_ms}}}'
     return f'{{"id":"{event.sequence}","indexed_at_ms":{event.indexed_ms},"event":{event.event},"metadata":{metadata}}}'
 
 

@@ -3,9 +3,9 @@
 import time
 
 
-def system_ms() -> int:
-    """Return the system's time, in milliseconds since the Unix epoch."""
-    return time.time_ns() // 1_000_000
+def system_ms() -> float:
+    """Return the system's time, in milliseconds since the Unix epoch and fractions of one."""
+    return time.time_ns() / 1_000_000
 
 
 class TestClock:
@@ -16,7 +16,7 @@ class TestClock:
     def __init__(self) -> None:
         self._ahead_ms = 0
 
-    def __call__(self) -> int:
+    def __call__(self) -> float:
         """Return the time that it is by this clock."""
         return system_ms() + self._ahead_ms
 

@@ -75,7 +75,7 @@ class _Call:
 class LocalEngine:
     """An Engine on one SQLite file; an asynchronous context manager, of one event loop."""
 
-    def __init__(self, path: Path, *, now_ms: Callable[[], int], observer: Observer) -> None:
+    def __init__(self, path: Path, *, now_ms: Callable[[], float], observer: Observer) -> None:
         self._path = path
         self._now_ms = now_ms
         self._observer = observer
@@ -121,8 +121,8 @@ class LocalEngine:
         self._arrival.set()
 
     def now_ms(self) -> int:
-        """Return the time of the injected clock."""
-        return self._now_ms()
+        """Return the time of the injected clock, in whole milliseconds that are over."""
+        return int(self._now_ms())
 
     async def schedule(self, task: Task) -> Task:
         """Keep a new task; it is on the disk when this returns."""
@@ -145,7 +145,7 @@ class LocalEngine:
     async def cancel(self, task_id: str) -> Task:
         """Cancel a task; changes and firing take turns, so that the answer is the truth."""
         self._admit()
-        await self._change(lambda store: store.cancel(task_id, now_ms=self._now_ms()), Metric.CANCELLED)
+        await self._change(lambda store: store.cancel(task_id, now_ms=self.now_ms()), Metric.CANCELLED)
         return self._reader.get(task_id)
 
     async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
@@ -169,7 +169,7 @@ class LocalEngine:
 
     def _is_due(self, store: Store) -> bool:
         due_ms = store.next_due_ms()
-        return due_ms is not None and due_ms <= self._now_ms()
+        return due_ms is not None and due_ms <= self.now_ms()
 
     async def problems(self) -> list[str]:
         """Look at the disk, at what is due and at what webhooks have not taken."""
@@ -181,7 +181,7 @@ class LocalEngine:
         found = []
         if not self._writable:
             found.append("The data file cannot be written, so no task is accepted or emitted.")
-        if due_ms is not None and due_ms < self._now_ms() - OVERDUE_MS:
+        if due_ms is not None and due_ms < self.now_ms() - OVERDUE_MS:
             found.append(f"Tasks are overdue: one was due at {timestamp.format(due_ms)}.")
         if behind:
             found.append(f"{behind} of {len(self._webhooks)} webhooks did not take a message for more than a minute.")
@@ -190,7 +190,7 @@ class LocalEngine:
     def _behind(self) -> int:
         """Return how many webhooks have still to be given an event that is older than a minute."""
         return sum(
-            event.emitted_ms < self._now_ms() - OVERDUE_MS
+            event.emitted_ms < self.now_ms() - OVERDUE_MS
             for position in self._webhooks.values()
             for event in self._reader.events(after=position, limit=1)
         )
@@ -213,7 +213,7 @@ class LocalEngine:
     async def events(self, *, after: int, limit: int) -> list[Event]:
         """Return the events after a sequence number; all who wait at the end of the log share one look at it."""
         # For a second at most: what has expired meanwhile shall not be shown for ever.
-        place = (after, limit, self._position, self._now_ms() // 1000)
+        place = (after, limit, self._position, self.now_ms() // 1000)
         if self._page[0] != place:
             self._page = (place, self._reader.events(after=after, limit=limit))
         return self._page[1]
@@ -274,7 +274,7 @@ class LocalEngine:
             with self._writer.transaction():
                 for call in calls:
                     call.run(self._writer)
-                now_ms = self._now_ms()
+                now_ms = self.now_ms()
                 late_ms = self._writer.emit_due(now_ms=now_ms, limit=_BATCH)
                 self._expire(now_ms)
             position = self._writer.position() if late_ms else 0

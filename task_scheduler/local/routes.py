@@ -27,13 +27,13 @@ def local_routes(
         assert clock is not None  # noqa: S101 - the route is there only then
         clock.advance(_advance_ms(read_object(request.body), clock()))
         await engine.fire()
-        return json_response({"now": timestamp.format(clock())})
+        return json_response({"now": timestamp.format(int(clock()))})
 
     routes = {"/metrics": {"GET": Route(show_metrics)}}
     return routes if clock is None else {**routes, "/clock": {"POST": Route(advance_clock)}}
 
 
-def _advance_ms(body: Mapping[str, object], now_ms: int) -> int:
+def _advance_ms(body: Mapping[str, object], now_ms: float) -> int:
     """Return how far to set the clock forward; raises BadRequestError."""
     if set(body) != {"advance"}:
         raise BadRequestError('Give how far to set the clock forward, as in {"advance": "30d"}.')

@@ -75,6 +75,7 @@ _BY_TAG: Final = (
     " AND tag.due_ms >= ? AND (tag.due_ms, task_id) > (?, ?) AND tag.due_ms < ?"
     " AND (? OR status = ?) ORDER BY tag.due_ms, task_id LIMIT ?"
 )
+_DUE: Final = "FROM task WHERE status = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?"
 _EVENT: Final = "SELECT sequence, task_id, event, emitted_ms FROM event CROSS JOIN task ON task.id = task_id WHERE"
 _AFTER: Final = f"{_EVENT} sequence > ? ORDER BY sequence LIMIT ?"
 _BEFORE: Final = f"{_EVENT} sequence < ? ORDER BY sequence DESC LIMIT ?"
@@ -209,21 +210,16 @@ class Store:
         """Mark due tasks as emitted, soonest first, and append them to the log; return how late each is, in ms."""
         if now_ms < self.soonest_ms:
             return []
-        rows = self._connection.execute(
-            "SELECT rowid, id, max(due_ms, created_ms, changed_ms) FROM task"
-            " WHERE status = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?",
-            (Status.SCHEDULED, now_ms, limit),
-        ).fetchall()
-        self._connection.executemany(
-            "UPDATE task SET status = ?, ended_ms = ? WHERE rowid = ?",
-            [(Status.EMITTED, now_ms, number) for number, _, _ in rows],
-        )
-        self._connection.executemany(
-            "INSERT INTO event (task_id, emitted_ms) VALUES (?, ?)", [(task_id, now_ms) for _, task_id, _ in rows]
+        due = (Status.SCHEDULED, now_ms, limit)  # the same tasks for all three: the last one changes them
+        expected = self._connection.execute(f"SELECT max(due_ms, created_ms, changed_ms) {_DUE}", due).fetchall()
+        self._connection.execute(f"INSERT INTO event (task_id, emitted_ms) SELECT id, ? {_DUE}", (now_ms, *due))
+        self._connection.execute(
+            f"UPDATE task SET status = ?, ended_ms = ? WHERE rowid IN (SELECT rowid {_DUE})",  # noqa: S608 - of constants
+            (Status.EMITTED, now_ms, *due),
         )
         due_ms = self.next_due_ms()
         self.soonest_ms = inf if due_ms is None else due_ms
-        return [now_ms - expected_ms for _, _, expected_ms in rows]
+        return [now_ms - expected_ms for (expected_ms,) in expected]
 
     def next_due_ms(self) -> int | None:
         """Return when the next task is due, None when none is scheduled."""
