@@ -1,6 +1,7 @@
 """The body of a request: bytes in, a JSON object out, or a sentence that says what is wrong with it."""
 
 import json
+from codecs import BOM_UTF8
 from typing import Any, Final, Never
 
 from task_scheduler.http.errors import BadRequestError, BodyTooLargeError
@@ -50,7 +51,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 def _loads(body: bytes) -> object:
     try:
-        return _DECODER.decode(body.decode("utf-8-sig"))
+        return _DECODER.decode(body.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError as error:
         reason = f"is not valid UTF-8: {error.reason} at byte {error.start}."
     except json.JSONDecodeError as error:

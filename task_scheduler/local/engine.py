@@ -145,8 +145,10 @@ class LocalEngine:
     async def cancel(self, task_id: str) -> Task:
         """Cancel a task; changes and firing take turns, so that the answer is the truth."""
         self._admit()
-        await self._change(lambda store: store.cancel(task_id, now_ms=self.now_ms()), Metric.CANCELLED)
-        return self._reader.get(task_id)
+        cancelled: Task | None = await self._change(
+            lambda store: store.cancel(task_id, now_ms=self.now_ms()), Metric.CANCELLED
+        )
+        return cancelled or self._reader.get(task_id)
 
     async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
         """Cancel tasks together: they share a commit."""

@@ -60,11 +60,13 @@ _MIGRATIONS: Final = (
     """,
 )
 
-_TASK: Final = "SELECT id, task.due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint FROM"
+_COLUMNS: Final = "id, task.due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint"
+_TASK: Final = f"SELECT {_COLUMNS} FROM"
 _INSERT: Final = (
     "INSERT INTO task (id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 )
+_CANCEL: Final = f"UPDATE task SET status = ?, ended_ms = ? WHERE id = ? AND status = ? RETURNING {_COLUMNS}"  # noqa: S608 - of constants
 # Lists walk along an index, from a place on and within a window of due times.
 _BY_STATUS: Final = (
     f"{_TASK} task WHERE status = ? AND due_ms >= ? AND (due_ms, id) > (?, ?) AND due_ms < ?"
@@ -143,16 +145,16 @@ class Store:
             raise TaskNotFoundError(task_id)
         return _task(row)
 
-    def cancel(self, task_id: str, *, now_ms: int) -> bool:
-        """Cancel a task and tell whether it was not before; raises TaskNotFoundError or TooLateError."""
-        cursor = self._connection.execute(
-            "UPDATE task SET status = ?, ended_ms = ? WHERE id = ? AND status = ?",
-            (Status.CANCELLED, now_ms, task_id, Status.SCHEDULED),
-        )
+    def cancel(self, task_id: str, *, now_ms: int) -> Task | None:
+        """Cancel a task and return it, or None where it was cancelled; raises TaskNotFoundError or TooLateError."""
+        parameters = (Status.CANCELLED, now_ms, task_id, Status.SCHEDULED)
+        row = self._connection.execute(_CANCEL, parameters).fetchone()
+        if row is not None:
+            return _task(row)
         task = self.get(task_id)
         if task.status is not Status.CANCELLED:
             raise TooLateError(task)
-        return cursor.rowcount == 1
+        return None
 
     def replace(self, task_id: str, change: Callable[[Task], Task]) -> Task:
         """Replace a scheduled task by what `change` makes of it, and return that.
@@ -214,7 +216,7 @@ class Store:
         expected = self._connection.execute(f"SELECT max(due_ms, created_ms, changed_ms) {_DUE}", due).fetchall()
         self._connection.execute(f"INSERT INTO event (task_id, emitted_ms) SELECT id, ? {_DUE}", (now_ms, *due))
         self._connection.execute(
-            f"UPDATE task SET status = ?, ended_ms = ? WHERE rowid IN (SELECT rowid {_DUE})",  # noqa: S608 - of constants
+            f"UPDATE task SET status = ?, ended_ms = ? WHERE rowid IN (SELECT rowid {_DUE})",  # noqa: S608 - the same
             (Status.EMITTED, now_ms, *due),
         )
         due_ms = self.next_due_ms()
