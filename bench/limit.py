@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -29,9 +31,7 @@ class Writer:
     """A thread that inserts what came in together with one sync of the disk."""
 
     def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
+        self._database = _opened(path)
         self._database.execute("CREATE TABLE task (id TEXT PRIMARY KEY, due_ms INTEGER, event TEXT) STRICT")
         self._database.execute("CREATE INDEX by_due ON task (due_ms)")
         self._waiting: SimpleQueue[Waiting] = SimpleQueue()
@@ -59,6 +59,13 @@ class Writer:
             self._database.executemany("INSERT INTO task VALUES (?, ?, ?)", [row for row, _ in batch])
             self._database.execute("COMMIT")
             self._loop.call_soon_threadsafe(_settle, [future for _, future in batch])
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    return database
 
 
 def _settle(futures: list[asyncio.Future[None]]) -> None:
@@ -92,17 +99,34 @@ async def _serve(port: int, path: Path) -> None:
     await serving
 
 
-def heap_timer(dues_ms: list[int]) -> list[float]:
-    """Sleep until each time in turn, and do nothing; return how late each was, in ms."""
+def heap_timer(dues_ms: list[int], note: Callable[[list[int]], None] = lambda _: None) -> list[float]:
+    """Sleep until each time in turn, and `note` what is due then; return how late each was after that, in ms."""
     heap = list(dues_ms)
     heapq.heapify(heap)
     late = []
     while heap:
         time.sleep(max(0.0, heap[0] / 1000 - time.time()))
+        due = []
+        while heap and heap[0] <= time.time() * 1000:
+            due.append(heapq.heappop(heap))
+        note(due)
         now_ms = time.time() * 1000
-        while heap and heap[0] <= now_ms:
-            late.append(now_ms - heapq.heappop(heap))
+        late += [now_ms - each for each in due]
     return late
+
+
+@contextmanager
+def committing(path: Path) -> Iterator[Callable[[list[int]], None]]:
+    """Note each by a row, and those of a moment by one sync: the least that a timer must do to lose nothing."""
+    with closing(_opened(path)) as database:
+        database.execute("CREATE TABLE emitted (due_ms INTEGER) STRICT")
+
+        def note(due: list[int]) -> None:
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("INSERT INTO emitted VALUES (?)", [(each,) for each in due])
+            database.execute("COMMIT")
+
+        yield note
 
 
 def main() -> None:
