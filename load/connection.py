@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import httptools
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_KEPT_S: Final = 5.0  # less than servers keep one that is idle, or it might be cut while a request is on its way
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self.open = True
         """Whether another request can be sent."""
+        self.idle_since_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what to write to."""
@@ -109,6 +112,7 @@ class Pool:
             return await connection.send(self._target.head(method, path, fields, content))
         finally:
             if connection.open:
+                connection.idle_since_s = time.monotonic()
                 self._idle.append(connection)
             else:
                 connection.close()
@@ -128,8 +132,10 @@ class Pool:
 
     async def _connected(self) -> Connection:
         while self._idle:  # the last one first: the others may end for want of use
-            if (connection := self._idle.pop()).open:
+            connection = self._idle.pop()
+            if connection.open and time.monotonic() < connection.idle_since_s + _KEPT_S:
                 return connection
+            connection.close()
             self._all.discard(connection)
         connection = Connection()
         await self._target.connect(connection)

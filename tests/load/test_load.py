@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -61,7 +61,8 @@ def test_a_server_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) 
 class _Answering(asyncio.Protocol):
     """A server that gives one answer to every request, after a time; each request comes in one piece."""
 
-    def __init__(self, status: str, after_s: float) -> None:
+    def __init__(self, status: str, after_s: float, opened: Callable[[object], None]) -> None:
+        opened(self)
         self._answer = f"HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}".encode()
         self._after_s = after_s
 
@@ -74,9 +75,11 @@ class _Answering(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def _answering(status: str, *, after_s: float) -> AsyncIterator[str]:
+async def _answering(
+    status: str, *, after_s: float, opened: Callable[[object], None] = lambda _: None
+) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Answering(status, after_s), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Answering(status, after_s, opened), "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         await asyncio.sleep(0.05)  # the server hears that its connections are cut
@@ -110,5 +113,24 @@ def test_what_the_generator_itself_cannot_send_is_counted() -> None:
             load = await _workload(url, rate=200, seconds=0.3, most_open=5)
         assert load.not_sent > 0
         assert sum(figures.sent for figures in load.figures.values()) <= 10
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("kept_s", "connections"), [(5.0, 1), (0.0, 3)])
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch, kept_s: float, connections: int
+) -> None:
+    """The server may cut it while a request is on its way."""
+    monkeypatch.setattr("load.connection._KEPT_S", kept_s)
+
+    async def scenario() -> None:
+        opened: list[object] = []
+        async with _answering("200 OK", after_s=0, opened=opened.append) as url:
+            pool = Pool(Target(url))
+            for _ in range(3):
+                assert await pool.send("GET", "/") == (200, b"{}")
+            pool.close()
+        assert len(opened) == connections
 
     asyncio.run(scenario())
