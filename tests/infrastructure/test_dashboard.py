@@ -46,7 +46,7 @@ def test_it_shows_only_what_is_of_this_deployment(stack: Synthesis) -> None:
 
 
 def test_it_shows_everything_that_is_counted(stack: Synthesis) -> None:
-    swept = {field.name for field in fields(Sweep)} - {"lock"}
+    swept = {field.name for field in fields(Sweep)} - {"full", "lock"}
     assert set(names.SWEEPER_COUNTS) == swept
     shown = {name for namespace, name, *_ in metrics(stack) if namespace == "<AWS::StackName>"}
     assert shown == swept | set(Metric)
