@@ -90,8 +90,12 @@ class Api:
         content: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str | bytes] | None = None,
         anonymous: bool = False,
+        may_be_busy: bool = False,
     ) -> Answer:
-        """Send a request with the JSON `body` or the raw `content`; with the secret unless `anonymous`."""
+        """Send a request with the JSON `body` or the raw `content`; with the secret unless `anonymous`.
+
+        No answer may be a fault of the service's, nor, unless it `may_be_busy`, a request to come again.
+        """
         if body is not _ABSENT:
             content = json.dumps(body).encode()
         given = {"content-type": "application/json"} | ({} if anonymous else self.secret) | dict(headers or {})
@@ -101,7 +105,8 @@ class Api:
         response = self.http.send(request)
         self.contract.check(response, method=method, path=path)
         answer = Answer(response.status_code, json.loads(response.content), response.headers)
-        assert answer.status < httpx.codes.INTERNAL_SERVER_ERROR, answer
+        busy = may_be_busy and answer.status == httpx.codes.SERVICE_UNAVAILABLE
+        assert answer.status < httpx.codes.INTERNAL_SERVER_ERROR or busy, answer
         self._remember(method, path, answer, keyed=IDEMPOTENCY_KEY in {name.lower() for name in given})
         return answer
 
