@@ -36,5 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest ca
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what waits longest, so that no worker is left with it at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("emulator") is None)
+    """Begin with the files that take longest, so that no worker is left with one at the end."""
+    ranks: dict[Path, int] = {}
+    for item in items:
+        marked = [item.get_closest_marker(name) is not None for name in ("emulator", "browser", "slow")]
+        ranks[item.path] = min(ranks.get(item.path, len(marked)), (*marked, True).index(True))
+    items.sort(key=lambda item: ranks[item.path])
