@@ -40,7 +40,8 @@ def errors(**body: Any) -> tuple[str, ...]:  # noqa: ANN401 - any JSON
 
 @given(json_values.filter(lambda value: value is not None), st.dictionaries(texts, json_values))
 def test_the_event_is_the_body_as_given_and_the_id(message: Any, extra: dict[str, Any]) -> None:  # noqa: ANN401 - any JSON
-    body = {key: value for key, value in extra.items() if key not in {"id", "in"}}
+    # Hypothesis takes words from the source as keys, too; those with a meaning of their own are tested for themselves.
+    body = {key: value for key, value in extra.items() if key not in {"id", "in", "tags", "timezone"}}
     body |= {"timestamp": "2026-12-01T10:00:00+01:00", "message": message}
     assert json.loads(task(**body).event) == {"id": ID, **body}
 
