@@ -5,8 +5,8 @@ from typing import Final
 import click
 
 from docs.markdown import table
+from task_scheduler.cli import PROGRAM
 
-PROGRAM: Final = "task-scheduler"
 _WORDS: Final[tuple[tuple[type[click.ParamType], str], ...]] = (
     (click.types.IntParamType, "number"),
     (click.types.FloatParamType, "number"),

@@ -9,11 +9,11 @@ from task_scheduler.engine import UnavailableError
 from task_scheduler.http.api import Api
 from task_scheduler.http.body import MAX_BODY_BYTES
 from task_scheduler.http.message import Request, Response, error_response
+from task_scheduler.local.engine import TOO_BUSY
 from task_scheduler.local.pulse import Pulse
 from task_scheduler.metrics import Metric
 
 _MOST_DRAINED: Final = 16 * MAX_BODY_BYTES  # bytes of a body that is too large, read so that its sender hears why
-_TOO_BUSY: Final = "The server has more to do than it can; nothing was changed. Try again."
 _TOO_MANY_STREAMS: Final = (
     "The server has as many event streams as it can serve. Try again, or read GET /events page by page."
 )
@@ -39,7 +39,7 @@ def application(api: Api, *, max_streams: int, pulse: Pulse, doorkeeper: Doorkee
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if pulse.is_late():
             api.observer.count(Metric.THROTTLED)
-            await _send(error_response(503, [_TOO_BUSY]), send)
+            await _send(error_response(503, [TOO_BUSY]), send)
             return
         headers = _headers(scope)
         if (refused := doorkeeper(headers)) is not None:

@@ -32,6 +32,8 @@ from task_scheduler.task import Event, Task
 
 _logger: Final = logging.getLogger(__name__)
 
+TOO_BUSY: Final = "The server has more to do than it can; nothing was changed. Try again."
+
 _BATCH: Final = 1_000  # calls, and due tasks, in one transaction: bounds how long the others wait
 _LONGEST_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the loop sleeps
 _MOST_WAITING: Final = 2 * _BATCH  # calls; more are refused at once, rather than answered late
@@ -239,7 +241,7 @@ class LocalEngine:
     def _admit(self) -> None:
         """Raise BusyError when so many callers wait already that another would wait too long."""
         if self._calls.qsize() >= _MOST_WAITING:
-            raise BusyError("The server has more to do than it can; nothing was changed. Try again.")
+            raise BusyError(TOO_BUSY)
 
     async def _change(self, change: Callable[[Store], Any], counted: Metric | None = None) -> Any:  # noqa: ANN401 - what the change returns
         call = _Call(change, self._loop.create_future(), counted)
