@@ -5,6 +5,7 @@ import logging
 import os
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -24,9 +25,11 @@ from task_scheduler.engine import (
     KeyConflictError,
     TaskPage,
     TaskQuery,
+    TooLateError,
     UnavailableError,
 )
-from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.local.alarm import Alarm
+from task_scheduler.local.store import DataFileError, Emission, Store
 from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, Task
 
@@ -34,6 +37,7 @@ _logger: Final = logging.getLogger(__name__)
 
 TOO_BUSY: Final = "The server has more to do than it can; nothing was changed. Try again."
 
+_AHEAD_MS: Final = 5  # a task is written down as emitted so long before it is, since the disk takes some of that
 _BATCH: Final = 1_000  # calls, and due tasks, in one transaction: bounds how long the others wait
 _LONGEST_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the loop sleeps
 _MOST_WAITING: Final = 2 * _BATCH  # calls; more are refused at once, rather than answered late
@@ -88,6 +92,8 @@ class LocalEngine:
         self._webhooks: dict[str, int] = {}
         self._next_expiry_ms = 0
         self._pending = nan
+        self._taken_ms = 0
+        self._held: deque[Emission] = deque()
         self._page: tuple[tuple[int, ...], list[Event]] = ((), [])
 
     async def __aenter__(self) -> Self:
@@ -102,7 +108,10 @@ class LocalEngine:
             self._reader = Store.open(self._path)
             undo.pop_all()
         self._position = self._reader.position()
+        for newest in self._reader.events_before(self._position + 1, limit=1):
+            await self._until(newest.emitted_ms)  # it may have been taken by a process that ended since
         self._observer.gauge(Metric.PENDING, self._pending)
+        self._alarm = Alarm(self._emit)
         self._thread.start()
         return self
 
@@ -113,6 +122,7 @@ class LocalEngine:
         self.end_streams()
         self._calls.put(None)
         await asyncio.to_thread(self._thread.join)
+        await self._alarm.close()
         self._reader.close()
         self._writer.close()
         self._lock.release()
@@ -142,7 +152,9 @@ class LocalEngine:
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raises TaskNotFoundError."""
-        return self._reader.get(task_id)
+        task = self._reader.get(task_id)
+        await self._until(task.ended_ms)
+        return task
 
     async def cancel(self, task_id: str) -> Task:
         """Cancel a task; changes and firing take turns, so that the answer is the truth."""
@@ -164,12 +176,15 @@ class LocalEngine:
 
     async def tasks(self, query: TaskQuery, *, limit: int) -> TaskPage:
         """List tasks."""
-        return self._reader.tasks(query, limit=limit)
+        page = self._reader.tasks(query, limit=limit)
+        await self._until(self._taken_ms)
+        return page
 
     async def fire(self) -> None:
         """Return when all that is due by now has been emitted, for a clock that was set by hand."""
         while await self._change(self._is_due):
             pass
+        self._emit()
 
     def _is_due(self, store: Store) -> bool:
         due_ms = store.next_due_ms()
@@ -196,12 +211,13 @@ class LocalEngine:
         return sum(
             event.emitted_ms < self.now_ms() - OVERDUE_MS
             for position in self._webhooks.values()
-            for event in self._reader.events(after=position, limit=1)
+            for event in self._reader.events(after=position, until=self._position, limit=1)
         )
 
     async def open_webhook(self, url: str) -> int:
         """Return up to where the log was delivered to a webhook."""
-        position: int = await self._change(lambda store: store.open_webhook(url))
+        end = self._position
+        position: int = await self._change(lambda store: store.open_webhook(url, position=end))
         self._webhooks[url] = position
         return position
 
@@ -219,12 +235,12 @@ class LocalEngine:
         # For a second at most: what has expired meanwhile shall not be shown for ever.
         place = (after, limit, self._position, self.now_ms() // 1000)
         if self._page[0] != place:
-            self._page = (place, self._reader.events(after=after, limit=limit))
+            self._page = (place, self._reader.events(after=after, until=self._position, limit=limit))
         return self._page[1]
 
     async def events_before(self, before: int, *, limit: int) -> list[Event]:
         """Return the last events before a sequence number."""
-        return self._reader.events_before(before, limit=limit)
+        return self._reader.events_before(min(before, self._position + 1), limit=limit)
 
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:
         """Wait for an event; raises UnavailableError when the engine closes."""
@@ -246,7 +262,17 @@ class LocalEngine:
     async def _change(self, change: Callable[[Store], Any], counted: Metric | None = None) -> Any:  # noqa: ANN401 - what the change returns
         call = _Call(change, self._loop.create_future(), counted)
         self._calls.put(call)
-        return await call.future
+        try:
+            return await call.future
+        except TooLateError:
+            await self._until(self._taken_ms)
+            raise
+
+    async def _until(self, ms: int | None) -> None:
+        """Let the moment come that an answer tells of, where it was written down ahead of it."""
+        now_ms = self._now_ms()
+        if ms is not None and _is_ahead(ms, now_ms):
+            await asyncio.sleep((ms - now_ms + 1) / 1000)  # the loop's timers go by whole milliseconds
 
     def _run(self) -> None:
         """Commit and fire, in turns, until told to stop."""
@@ -279,9 +305,8 @@ class LocalEngine:
                 for call in calls:
                     call.run(self._writer)
                 now_ms = self.now_ms()
-                late_ms = self._writer.emit_due(now_ms=now_ms, limit=_BATCH)
+                emissions = self._take(now_ms)
                 self._expire(now_ms)
-            position = self._writer.position() if late_ms else 0
         except Exception:
             # Nothing of this turn was kept: callers are told so, and what is due stays due. Mostly it is the disk that
             # is full or gone; but whatever it is, a thread that ended here would leave everybody waiting for ever.
@@ -295,22 +320,28 @@ class LocalEngine:
         if not self._writable:
             _logger.warning("The data file can be written again")
         self._writable = True
-        if calls or late_ms:
-            self._count(calls, late_ms)
-            self._loop.call_soon_threadsafe(self._wake, calls, position)
-        return min((self._writer.soonest_ms - self._now_ms()) / 1000, _LONGEST_SLEEP_S)
+        if calls or emissions:
+            self._count(calls, len(emissions))
+            self._loop.call_soon_threadsafe(self._wake, calls, emissions)
+        return min((self._writer.soonest_ms - _AHEAD_MS - self._now_ms()) / 1000, _LONGEST_SLEEP_S)
 
-    def _count(self, calls: list[_Call], late_ms: list[int]) -> None:
+    def _take(self, now_ms: int) -> list[Emission]:
+        """Write down, a little ahead, what is to be emitted; none before what was taken before it."""
+        from_ms = self._taken_ms if _is_ahead(self._taken_ms, now_ms) else now_ms
+        emissions = self._writer.emit_due(until_ms=now_ms + _AHEAD_MS, from_ms=from_ms, limit=_BATCH)
+        if emissions:  # told before the commit, which a reader may see before this thread goes on
+            self._taken_ms = emissions[-1].emitted_ms
+        return emissions
+
+    def _count(self, calls: list[_Call], emitted: int) -> None:
         """Count what is on the disk now, whether or not its caller still waits."""
-        counts = {Metric.SCHEDULED: 0, Metric.CANCELLED: 0, Metric.EMITTED: len(late_ms)}
+        counts = {Metric.SCHEDULED: 0, Metric.CANCELLED: 0, Metric.EMITTED: emitted}
         for call in calls:
             if call.counted is not None and call.outcome and call.error is None:
                 counts[call.counted] += 1
         for metric, number in counts.items():
             if number:
                 self._observer.count(metric, number)
-        if late_ms:
-            self._observer.observe(Metric.LATENESS, (late / 1000 for late in late_ms))
         self._pending += counts[Metric.SCHEDULED] - counts[Metric.CANCELLED] - counts[Metric.EMITTED]
         self._observer.gauge(Metric.PENDING, self._pending)
 
@@ -333,15 +364,34 @@ class LocalEngine:
             )
             self._next_expiry_ms = now_ms if gone >= _EXPIRED_AT_ONCE else now_ms + _EXPIRY_INTERVAL_MS
 
-    def _wake(self, calls: list[_Call], position: int = 0) -> None:
-        """Wake, on the event loop, those whose changes were made and those who wait for events."""
+    def _wake(self, calls: list[_Call], emissions: Sequence[Emission] = ()) -> None:
+        """Wake, on the event loop, those whose changes were made, and emit what was taken when its time comes."""
         for call in calls:
             call.settle()
-        if position > self._position:
-            self._position = position
+        if emissions:
+            self._held.extend(emissions)
+            self._emit()
+
+    def _emit(self) -> None:
+        """Wake those who wait for events, with all whose time has come."""
+        now_ms = self._now_ms()
+        late_s = []
+        while self._held and not _is_ahead(self._held[0].emitted_ms, now_ms):
+            emission = self._held.popleft()
+            self._position = emission.sequence
+            late_s.append(max(now_ms - emission.expected_ms, 0) / 1000)
+        if late_s:
             self._arrival.set()
             if not self._closing:
                 self._arrival = asyncio.Event()
+            self._observer.observe(Metric.LATENESS, late_s)
+        if self._held:
+            self._alarm.set((self._held[0].emitted_ms - now_ms) / 1000)
+
+
+def _is_ahead(ms: int, now_ms: float) -> bool:
+    """Tell whether a time that was taken ahead is still to come; what is far ahead is of a clock that was set back."""
+    return 0 < ms - now_ms <= _AHEAD_MS
 
 
 async def _each(calls: Iterable[Coroutine[Any, Any, Task]]) -> list[Task | EngineError]:

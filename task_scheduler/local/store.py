@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 from heapq import merge
 from math import inf
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from task_scheduler.engine import (
     MAX_PAGE_BYTES,
@@ -77,14 +77,25 @@ _BY_TAG: Final = (
     " AND tag.due_ms >= ? AND (tag.due_ms, task_id) > (?, ?) AND tag.due_ms < ?"
     " AND (? OR status = ?) ORDER BY tag.due_ms, task_id LIMIT ?"
 )
+_EMITTED_AT: Final = "max(due_ms, ?)"
+_EXPECTED: Final = "max(due_ms, created_ms, changed_ms)"
 _DUE: Final = "FROM task WHERE status = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?"
 _EVENT: Final = "SELECT sequence, task_id, event, emitted_ms FROM event CROSS JOIN task ON task.id = task_id WHERE"
-_AFTER: Final = f"{_EVENT} sequence > ? ORDER BY sequence LIMIT ?"
+_BETWEEN: Final = f"{_EVENT} sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?"
 _BEFORE: Final = f"{_EVENT} sequence < ? ORDER BY sequence DESC LIMIT ?"
 
 
 class DataFileError(Exception):
     """The file cannot be used; the text is a sentence for the operator."""
+
+
+class Emission(NamedTuple):
+    """A task that goes out, by its event in the log."""
+
+    sequence: int
+    emitted_ms: int
+    expected_ms: int
+    """When it could be emitted at the earliest."""
 
 
 class Store:
@@ -208,20 +219,26 @@ class Store:
         for status in [query.status] if query.status else list(Status):
             yield self._connection.execute(_BY_STATUS, (status, *window, limit))
 
-    def emit_due(self, *, now_ms: int, limit: int) -> list[int]:
-        """Mark due tasks as emitted, soonest first, and append them to the log; return how late each is, in ms."""
-        if now_ms < self.soonest_ms:
+    def emit_due(self, *, until_ms: int, from_ms: int, limit: int) -> list[Emission]:
+        """Mark what is due by a time as emitted, when it is due but not before `from_ms`, and append it to the log.
+
+        Soonest first, and as many as `limit`; returns them in the order of the log.
+        """
+        if until_ms < self.soonest_ms:
             return []
-        due = (Status.SCHEDULED, now_ms, limit)  # the same tasks for all three: the last one changes them
-        expected = self._connection.execute(f"SELECT max(due_ms, created_ms, changed_ms) {_DUE}", due).fetchall()
-        self._connection.execute(f"INSERT INTO event (task_id, emitted_ms) SELECT id, ? {_DUE}", (now_ms, *due))
+        due = (Status.SCHEDULED, until_ms, limit)  # the same tasks for all three: the last one changes them
+        times = self._connection.execute(f"SELECT {_EMITTED_AT}, {_EXPECTED} {_DUE}", (from_ms, *due)).fetchall()
+        log = self._connection.execute(
+            f"INSERT INTO event (task_id, emitted_ms) SELECT id, {_EMITTED_AT} {_DUE}", (from_ms, *due)
+        )
         self._connection.execute(
-            f"UPDATE task SET status = ?, ended_ms = ? WHERE rowid IN (SELECT rowid {_DUE})",  # noqa: S608 - the same
-            (Status.EMITTED, now_ms, *due),
+            f"UPDATE task SET status = ?, ended_ms = {_EMITTED_AT} WHERE rowid IN (SELECT rowid {_DUE})",  # noqa: S608 - the same
+            (Status.EMITTED, from_ms, *due),
         )
         due_ms = self.next_due_ms()
         self.soonest_ms = inf if due_ms is None else due_ms
-        return [now_ms - expected_ms for (expected_ms,) in expected]
+        first = (log.lastrowid or 0) - len(times) + 1
+        return [Emission(sequence, *each) for sequence, each in enumerate(times, first)]
 
     def next_due_ms(self) -> int | None:
         """Return when the next task is due, None when none is scheduled."""
@@ -258,18 +275,18 @@ class Store:
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
         return 0 if row is None else int(row[0])
 
-    def events(self, *, after: int, limit: int) -> list[Event]:
-        """Return up to `limit` events after a sequence number, but not many more bytes than MAX_PAGE_BYTES."""
-        return self._events(_AFTER, after, limit)
+    def events(self, *, after: int, until: int, limit: int) -> list[Event]:
+        """Return up to `limit` events after one and up to another sequence number, and about MAX_PAGE_BYTES at most."""
+        return self._events(_BETWEEN, after, until, limit)
 
     def events_before(self, before: int, *, limit: int) -> list[Event]:
         """Return the last events before a sequence number, in order, bounded in the same way."""
         return self._events(_BEFORE, before, limit)[::-1]
 
-    def open_webhook(self, url: str) -> int:
-        """Return up to where the log was delivered to a webhook; a new one begins at the end of the log."""
+    def open_webhook(self, url: str, *, position: int) -> int:
+        """Return up to where the log was delivered to a webhook; a new one begins at `position`."""
         self._connection.execute(
-            "INSERT INTO webhook (url, position) VALUES (?, ?) ON CONFLICT (url) DO NOTHING", (url, self.position())
+            "INSERT INTO webhook (url, position) VALUES (?, ?) ON CONFLICT (url) DO NOTHING", (url, position)
         )
         row = self._connection.execute("SELECT position FROM webhook WHERE url = ?", (url,)).fetchone()
         return int(row[0])
@@ -288,10 +305,10 @@ class Store:
             "DELETE FROM tag WHERE name = ? AND value = ? AND due_ms = ? AND task_id = ?", _tag_rows(task)
         )
 
-    def _events(self, statement: str, edge: int, limit: int) -> list[Event]:
+    def _events(self, statement: str, *edges_and_limit: int) -> list[Event]:
         page: list[Event] = []
         size = 0
-        for sequence, task_id, event, emitted_ms in self._connection.execute(statement, (edge, limit)):
+        for sequence, task_id, event, emitted_ms in self._connection.execute(statement, edges_and_limit):
             page.append(Event(sequence, task_id, event, emitted_ms=emitted_ms, indexed_ms=emitted_ms))
             size += len(event)
             if size > MAX_PAGE_BYTES:

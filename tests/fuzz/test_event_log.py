@@ -127,11 +127,11 @@ def test_pages_of_the_file_forwards_and_backwards_agree(
         for number in range(count):
             event = encode({"message": "x" * (190_000 if large else 1)})
             store.insert(Task(f"{number:02}", START_MS, event, created_ms=START_MS))
-            store.emit_due(now_ms=START_MS + number, limit=1)
+            store.emit_due(until_ms=START_MS + number, from_ms=START_MS + number, limit=1)
         store.expire(tasks_before_ms=0, events_before_ms=START_MS + gone, limit=100)
         kept = list(range(min(gone, count) + 1, count + 1))
         forwards: list[int] = []
-        while page := store.events(after=forwards[-1] if forwards else edge, limit=limit):
+        while page := store.events(after=forwards[-1] if forwards else edge, until=store.position(), limit=limit):
             forwards += [event.sequence for event in page]
         assert forwards == [number for number in kept if number > edge]
         backwards: list[int] = []

@@ -68,7 +68,7 @@ class Sqlite:
 
     def advance(self, minutes: int) -> None:
         self.now_ms += minutes * MINUTE_MS
-        self.store.emit_due(now_ms=self.now_ms, limit=1_000)
+        self.store.emit_due(until_ms=self.now_ms, from_ms=self.now_ms, limit=1_000)
 
     def get(self, task_id: str) -> Task:
         return self.store.get(task_id)
@@ -209,7 +209,7 @@ def test_a_task_that_is_emitted_while_a_page_is_read_comes_once(tmp_path: Path) 
         def before(statement: str) -> None:
             looks.append(statement)
             if len(looks) == 2:
-                writer.emit_due(now_ms=START_MS + 10, limit=3)
+                writer.emit_due(until_ms=START_MS + 10, from_ms=START_MS + 10, limit=3)
 
         reader._connection.set_trace_callback(before)  # noqa: SLF001 - the moment between two looks cannot be hit otherwise
         page = reader.tasks(TaskQuery(), limit=10)

@@ -72,7 +72,7 @@ CALLS: dict[str, Callable[[Store, Task], object]] = {
     "list from": lambda store, task: store.tasks(TaskQuery(from_ms=task.due_ms), limit=50),
     "list by tag": lambda store, task: store.tasks(TaskQuery(tag=("n", task.tags["n"])), limit=50),
     "next due": lambda store, _: store.next_due_ms(),
-    "emit": lambda store, _: store.emit_due(now_ms=NOW_MS, limit=1000),
+    "emit": lambda store, _: store.emit_due(until_ms=NOW_MS, from_ms=NOW_MS, limit=1000),
     "expire": lambda store, _: store.expire(tasks_before_ms=NOW_MS - 1, events_before_ms=NOW_MS - 1, limit=500),
 }
 

@@ -3,13 +3,22 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from task_scheduler.engine import MAX_PAGE_BYTES, OVERDUE_MS, TaskNotFoundError, TooLateError, UnavailableError
+from task_scheduler.engine import (
+    MAX_PAGE_BYTES,
+    OVERDUE_MS,
+    TaskNotFoundError,
+    TaskQuery,
+    TooLateError,
+    UnavailableError,
+)
+from task_scheduler.local.clock import system_ms
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.store import DataFileError, Store
 from task_scheduler.metrics import Metric
@@ -76,14 +85,132 @@ def test_a_task_is_emitted_at_its_millisecond_and_not_before(desk: Desk) -> None
 
 def test_the_loop_wakes_up_by_itself_when_a_task_falls_due(tmp_path: Path) -> None:
     async def scenario() -> None:
-        import time  # noqa: PLC0415 - the one test that goes by the system's clock
-
-        def now_ms() -> int:
-            return time.time_ns() // 1_000_000
-
-        async with LocalEngine(tmp_path / "tasks.db", now_ms=now_ms, observer=Observations()) as engine:
-            await engine.schedule(task(1, due_ms=now_ms() + 50))
+        async with LocalEngine(tmp_path / "tasks.db", now_ms=system_ms, observer=Observations()) as engine:
+            await engine.schedule(task(1, due_ms=engine.now_ms() + 50))
             assert await engine.wait_for_events(after=0, seconds=30)
+
+    asyncio.run(scenario())
+
+
+async def _taken(desk: Desk, ahead_ms: int = 3, number: int = 1) -> LocalEngine:
+    """Schedule a task that falls due in a moment, and wait until it was written down for then."""
+    desk.clock.ms = task(number).due_ms - ahead_ms
+    await desk.engine.schedule(task(number))
+    assert await desk.at(desk.clock.ms) == []
+    assert desk.engine._reader.position() == number  # noqa: SLF001 - it cannot be seen from outside
+    return desk.engine
+
+
+def test_what_falls_due_in_a_moment_is_on_the_disk_and_not_emitted_yet(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open():
+            engine = await _taken(desk)
+            assert await engine.position() == 0
+            assert await engine.events_before(10, limit=10) == []
+            assert not await engine.wait_for_events(after=0, seconds=0.01)
+            assert Metric.LATENESS not in desk.observations.spans
+            with pytest.raises(TooLateError):
+                await engine.cancel("1")
+            with pytest.raises(TooLateError):
+                await engine.reschedule("1", lambda task: task)
+            assert await desk.at(NOW_MS + 999) == []
+            assert await desk.at(NOW_MS + 1_000) == ["1"]
+            assert [event.emitted_ms for event in await engine.events_before(10, limit=10)] == [NOW_MS + 1_000]
+            assert desk.observations.spans[Metric.LATENESS] == [0]
+
+    asyncio.run(scenario())
+
+
+def test_what_was_taken_by_a_process_that_ended_is_emitted_once_and_not_early(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("task_scheduler.local.engine._AHEAD_MS", 400)  # to open the file takes a part of that
+
+    async def scenario() -> None:
+        async with desk.open():
+            await _taken(desk, ahead_ms=400)
+        began = time.monotonic()
+        async with desk.open() as engine:
+            assert time.monotonic() - began >= 0.4
+            assert await engine.position() == 1
+            assert await desk.at(NOW_MS + 5_000) == ["1"]
+
+    asyncio.run(scenario())
+
+
+def test_a_task_that_comes_while_another_is_taken_goes_out_after_it_and_not_later(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open():
+            engine = await _taken(desk)
+            await engine.schedule(task(2, due_ms=NOW_MS))
+            assert await desk.at(desk.clock.ms) == []
+            assert await desk.at(NOW_MS + 1_000) == ["1", "2"]
+            emitted = await engine.events(after=0, limit=10)
+            assert [event.emitted_ms for event in emitted] == [NOW_MS + 1_000] * 2
+
+    asyncio.run(scenario())
+
+
+def test_a_clock_that_is_set_back_holds_nothing_that_was_taken(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open():
+            engine = await _taken(desk)
+            desk.clock.ms -= 3_600_000
+            assert await engine.wait_for_events(after=0, seconds=30)
+            await engine.schedule(task(2, due_ms=desk.clock.ms))
+            assert await desk.at(desk.clock.ms) == ["1", "2"]
+            assert (await engine.get("2")).ended_ms == desk.clock.ms
+
+    asyncio.run(scenario())
+
+
+def test_a_new_webhook_gets_what_was_taken_and_not_emitted_yet(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open():
+            engine = await _taken(desk)
+            position = await engine.open_webhook("https://a.example")
+            await desk.at(NOW_MS + 1_000)
+            assert [event.task_id for event in await engine.events(after=position, limit=10)] == ["1"]
+
+    asyncio.run(scenario())
+
+
+async def _looked_up(engine: LocalEngine, number: int) -> bool:
+    return (await engine.get(str(number))).status is Status.EMITTED
+
+
+async def _listed(engine: LocalEngine, number: int) -> bool:
+    page = await engine.tasks(TaskQuery(status=Status.EMITTED), limit=20)
+    return str(number) in {task.id for task in page.tasks}
+
+
+async def _no_longer_listed(engine: LocalEngine, number: int) -> bool:
+    page = await engine.tasks(TaskQuery(status=Status.SCHEDULED), limit=20)
+    return str(number) not in {task.id for task in page.tasks}
+
+
+async def _not_rescheduled(engine: LocalEngine, number: int) -> bool:
+    try:
+        await engine.reschedule(str(number), lambda task: task)
+    except TooLateError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("tells", [_looked_up, _listed, _no_longer_listed, _not_rescheduled])
+def test_no_answer_tells_of_an_emission_before_it(
+    tmp_path: Path, tells: Callable[[LocalEngine, int], Awaitable[bool]]
+) -> None:
+    """By the system's clock, asked again and again until it does."""
+
+    async def scenario() -> None:
+        async with LocalEngine(tmp_path / "tasks.db", now_ms=system_ms, observer=Observations()) as engine:
+            for number in range(10):
+                due_ms = engine.now_ms() + 20
+                await engine.schedule(task(number, due_ms=due_ms))
+                while not await tells(engine, number):
+                    pass
+                assert system_ms() >= due_ms
 
     asyncio.run(scenario())
 
@@ -92,7 +219,7 @@ def test_overdue_tasks_are_emitted_after_a_restart_soonest_first_and_once(desk: 
     async def scenario() -> None:
         async with desk.open() as engine:
             for number in (3, 1, 2):
-                await engine.schedule(task(number, due_ms=NOW_MS + number))
+                await engine.schedule(task(number, due_ms=NOW_MS + number * 1_000))
         desk.clock.ms += 1_000_000
         for _ in range(2):
             async with desk.open():

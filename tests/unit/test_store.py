@@ -106,7 +106,7 @@ def test_lists_agree_with_what_cancels_emissions_and_expiry_leave(
         open_tasks = [task for task in tasks if task.status is Status.SCHEDULED]
         for task in open_tasks[::3]:
             assert kept.cancel(task.id, now_ms=NOW_MS + 30)
-        kept.emit_due(now_ms=now_ms, limit=1_000)
+        kept.emit_due(until_ms=now_ms, from_ms=now_ms, limit=1_000)
         kept.expire(tasks_before_ms=NOW_MS + expired_ms, events_before_ms=NOW_MS, limit=1_000)
         left = []
         for task in tasks:
@@ -137,15 +137,15 @@ def test_what_has_expired_leaves_nothing_behind() -> None:
     with closing(_memory()) as kept:
         for number in range(10):
             kept.insert(_task(number, 0, tags={"a": "1", "b": "2"}))
-        kept.emit_due(now_ms=NOW_MS, limit=1_000)
+        kept.emit_due(until_ms=NOW_MS, from_ms=NOW_MS, limit=1_000)
         while kept.expire(tasks_before_ms=NOW_MS + 1, events_before_ms=NOW_MS + 1, limit=3):
             pass
         for table in ("task", "tag", "event"):
             assert kept._connection.execute(f"SELECT * FROM {table}").fetchall() == []  # noqa: S608, SLF001 - a name from above; what is left in the file cannot be seen otherwise
         assert kept.position() == 10
         kept.insert(_task(11, 0))
-        kept.emit_due(now_ms=NOW_MS, limit=1_000)
-        assert [event.sequence for event in kept.events(after=0, limit=10)] == [11]
+        kept.emit_due(until_ms=NOW_MS, from_ms=NOW_MS, limit=1_000)
+        assert [event.sequence for event in kept.events(after=0, until=kept.position(), limit=10)] == [11]
 
 
 # Files of the first format, as the first release left them.
@@ -181,7 +181,7 @@ def test_a_file_of_the_first_format_opens_and_keeps_everything(tmp_path: Path) -
             assert [task for page in _walk(kept, TaskQuery(), 3) for task in page] == _expected(
                 OF_THE_FIRST_FORMAT, TaskQuery()
             )
-            assert [event.task_id for event in kept.events(after=0, limit=10)] == [EMITTED.id]
+            assert [event.task_id for event in kept.events(after=0, until=kept.position(), limit=10)] == [EMITTED.id]
             assert kept.position() == 1
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(store._MIGRATIONS),)  # noqa: SLF001 - the newest format
@@ -213,8 +213,8 @@ def test_what_the_first_release_took_as_tags_is_emitted_changed_listed_and_expir
     task = Task("01", NOW_MS + 1_000, encode(fields), created_ms=NOW_MS)
     with closing(Store.open(_first_format(tmp_path / "tasks.db", [task]))) as kept:
         kept.replace("01", lambda old: replace(old, due_ms=NOW_MS))
-        kept.emit_due(now_ms=NOW_MS, limit=10)
-        assert [event.event for event in kept.events(after=0, limit=10)] == [task.event]
+        kept.emit_due(until_ms=NOW_MS, from_ms=NOW_MS, limit=10)
+        assert [event.event for event in kept.events(after=0, until=kept.position(), limit=10)] == [task.event]
         assert kept.tasks(TaskQuery(), limit=10).tasks[0].tags == {}
         assert kept.expire(tasks_before_ms=NOW_MS + 1, events_before_ms=NOW_MS + 1, limit=10) == 2
 
