@@ -3,7 +3,7 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,12 @@ def _file_and_port(folder: Path) -> Iterator[tuple[str, list[Process]]]:
     yield str(folder / "data.db"), []
 
 
+def _serving(address: str) -> list[str]:
+    """Return the command line of the server."""
+    port = Path(f"{address}.port").read_text()
+    return [sys.executable, "-m", "task_scheduler.cli", "serve", "--port", port, "--data", address]
+
+
 @contextmanager
 def _postgres_with_tables(folder: Path) -> Iterator[tuple[str, list[Process]]]:
     with postgres(folder) as (address, processes):
@@ -57,6 +63,8 @@ class Contender:
     """How many processes its producers are spread over at most."""
     works_apart: bool = True
     """Whether what it accepted is run by another process."""
+    worker: Callable[[str], list[str]] | None = None
+    """The command line of that process, by the address, where it is a program of its own."""
     listened: bool = False
     """Whether what falls due is heard by a process of its own."""
     durable: bool = True
@@ -70,6 +78,8 @@ class Contender:
 
     def command(self, role: str, address: str) -> list[str]:
         """Return the command line of one of its processes."""
+        if role == "work" and self.worker:
+            return self.worker(address)
         return [str(self.python), "-m", f"bench.peers.{self.module}", role, address]
 
 
@@ -83,6 +93,7 @@ OURS: Final = Contender(
     server=_file_and_port,
     python=Path(sys.executable),
     producers=1,
+    worker=_serving,
     listened=True,
 )
 

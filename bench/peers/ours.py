@@ -3,10 +3,8 @@
 import asyncio
 import http.client
 import json
-import os
 import re
 import socket
-import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -106,9 +104,7 @@ class Ours(Peer):
         return dict(json.loads(answer.body))
 
     def work(self) -> None:
-        """Become the server."""
-        serve = ["-m", "task_scheduler.cli", "serve", "--port", str(self._port), "--data", self.address]
-        os.execv(sys.executable, [sys.executable, *serve])  # noqa: S606 - no shell is wanted
+        """Do nothing: the server is a program of its own."""
 
     def listen(self) -> None:
         """Note down each event when it comes, and come back to the server whenever it is gone."""

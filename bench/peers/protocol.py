@@ -41,7 +41,7 @@ class Peer(ABC):
 
     @abstractmethod
     def work(self) -> None:
-        """Run what falls due, until ended. One that can only work where it accepts returns."""
+        """Run what falls due, until ended; return where something else does that."""
 
     def fill(self, count: int, due: float) -> None:
         """Accept many, by the quickest way there is; whether they are durable does not matter."""
