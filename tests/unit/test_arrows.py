@@ -34,6 +34,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "boto3",
         "botocore",
         "mypy_boto3",
+        "task_scheduler",
         "task_scheduler.aws.names",
         "task_scheduler.engine",
         "task_scheduler.metrics",
