@@ -37,7 +37,7 @@ _logger: Final = logging.getLogger(__name__)
 
 TOO_BUSY: Final = "The server has more to do than it can; nothing was changed. Try again."
 
-_AHEAD_MS: Final = 5  # a task is written down as emitted so long before it is, since the disk takes some of that
+_AHEAD_MS: Final = 10  # a task is written down as emitted so long before it is, since the disk takes some of that
 _BATCH: Final = 1_000  # calls, and due tasks, in one transaction: bounds how long the others wait
 _LONGEST_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the loop sleeps
 _MOST_WAITING: Final = 2 * _BATCH  # calls; more are refused at once, rather than answered late
