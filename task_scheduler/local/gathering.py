@@ -43,7 +43,9 @@ class GatheringTransport:
         return getattr(self._transport, name)
 
     def _flush(self) -> None:
-        if self._parts:
+        if not self._parts:
+            return
+        if not self._transport.is_closing():  # the other side may have gone since: uvloop raises what would be lost
             self._transport.write(b"".join(self._parts))
-            self._parts.clear()
-            self._size = 0
+        self._parts.clear()
+        self._size = 0
