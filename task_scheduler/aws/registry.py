@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from task_scheduler import timestamp
 from task_scheduler.aws.clients import code
+from task_scheduler.aws.items import items_of
 from task_scheduler.aws.names import BUCKET, BY_DUE, DUE_ID, EXPIRES_AT, TASK_ID
 from task_scheduler.engine import Place, TaskQuery
 from task_scheduler.task import Status, Task
@@ -28,7 +29,6 @@ _DAY_S: Final = 86_400
 _CONFLICT_PAUSES_S: Final = (0.05, 0.1, 0.2)
 _TAG_EXTRA_S: Final = 3 * _DAY_S  # a task ends within a day or so of its due time, or it has failed
 _COUNTED_AT_ONCE: Final = 1_000  # tasks that one query counts: 18 read request units or so
-_MAX_BATCH: Final = 100  # keys in one BatchGetItem (AWS, DynamoDB quotas)
 
 
 class State(StrEnum):
@@ -191,16 +191,7 @@ class Registry:
 
     def get_all(self, task_ids: Sequence[str]) -> Iterator[Record]:
         """Yield the tasks of these ids as they are now, in this order, without those that are not there."""
-        for start in range(0, len(task_ids), _MAX_BATCH):
-            batch = task_ids[start : start + _MAX_BATCH]
-            found: dict[str, Record] = {}
-            keys: list[Mapping[str, Any]] = [{TASK_ID: {"S": task_id}} for task_id in batch]
-            while keys:
-                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
-                found |= {item[TASK_ID]["S"]: _record(item) for item in answer["Responses"].get(self._table, [])}
-                left = answer["UnprocessedKeys"].get(self._table)
-                keys = [*left["Keys"]] if left else []
-            yield from (found[task_id] for task_id in batch if task_id in found)
+        return map(_record, items_of(self._client, self._table, task_ids))
 
     def _merge(self, prefixes: Sequence[str], first: str, last: str, limit: int) -> list[Place]:
         """Read at most a page of each shard, from `first` to before `last`, and return the soonest of all."""
