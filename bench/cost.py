@@ -35,6 +35,12 @@ TASK_BYTES: Final = 280
 EVENT_BYTES: Final = 110
 """The same of the events table."""
 
+MOST_COPIED: Final = 2_750
+"""Bytes of the largest event that is copied into the events table; a larger one refers to its task."""
+
+REFERENCE_BYTES: Final = 90
+"""What it holds in place of the event."""
+
 INDEX_BYTES: Final = 220
 """An entry of the index with what DynamoDB adds to it (100 bytes)."""
 
@@ -111,8 +117,10 @@ class Cost:
         self.deployment = deployment or Deployment()
         self.task_writes = ceil((size + TASK_BYTES) / _KB)
         self._task_reads = ceil((size + TASK_BYTES) / _READ)
-        self.event_writes = ceil((size + EVENT_BYTES) / _KB)
-        self._event_reads = ceil((size + EVENT_BYTES) / _READ)
+        refers = size > MOST_COPIED
+        self._event_bytes = (REFERENCE_BYTES if refers else size) + EVENT_BYTES
+        self.event_writes = ceil(self._event_bytes / _KB)
+        self._event_reads = ceil(self._event_bytes / _READ) + (self._task_reads if refers else 0)
         self._pieces = ceil(size / _PIECE)
 
     # A write to the table writes to its index too: once where an item is new, twice where it moves in the index. An
@@ -148,7 +156,7 @@ class Cost:
             "SQS": self._pieces + received + 1 / batch,  # sent one by one; received and deleted in batches
             "DynamoDB reads": self._task_reads,
             "DynamoDB writes": 2 * self.task_writes + 2 * self.deployment.indexes + 2 * self.event_writes + 1 / batch,
-            "DynamoDB storage": (self.size + EVENT_BYTES) / _GB * self.deployment.event_days / 30,
+            "DynamoDB storage": self._event_bytes / _GB * self.deployment.event_days / 30,
             "Lambda calls": 1 / batch,
             "Lambda time (arm64)": self.recording_seconds() / batch * self.deployment.recorder_gb,
             "CloudWatch logs": LOG_KB / 1_000_000 / batch,

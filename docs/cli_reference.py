@@ -1,13 +1,13 @@
 """Makes the reference of the command line from the commands themselves."""
 
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from docs.markdown import table
 from task_scheduler.cli import PROGRAM
 
-_WORDS: Final[tuple[tuple[type[click.ParamType], str], ...]] = (
+_WORDS: Final[tuple[tuple[type[click.ParamType[Any]], str], ...]] = (
     (click.types.IntParamType, "number"),
     (click.types.FloatParamType, "number"),
     (click.Path, "path"),

@@ -83,6 +83,7 @@ class TaskSchedulerStack(cdk.Stack):
         api.function.may("states:StartExecution", on=timer.state_machine_arn)
         api.function.may("states:StopExecution", "states:GetExecutionHistory", on=timer.execution_arns)
         api.stream.may("dynamodb:GetItem", "dynamodb:Query", on=event_log.table_arn)
+        api.stream.may("dynamodb:BatchGetItem", on=registry.table_arn)  # the text of large events is with their tasks
 
         sweeper.function.may("states:StartExecution", on=timer.state_machine_arn)
         sweeper.function.may("states:DescribeExecution", on=timer.execution_arns)

@@ -113,7 +113,7 @@ class Account:
         return Registry(client, "tasks", retention_days=_KEPT_DAYS)
 
     def _log(self, client: Any) -> EventLog:  # noqa: ANN401 - the same
-        return EventLog(client, "events", retention_days=_KEPT_DAYS, now_ms=self._now)
+        return EventLog(client, "events", "tasks", retention_days=_KEPT_DAYS, now_ms=self._now)
 
     def _fill(self, pending: int, log: EventLog) -> None:
         """Keep so many tasks, and as many events of others."""

@@ -58,7 +58,7 @@ class Caller:
     async def play(self, script: Script) -> None:
         """Make the task of a script, and do to it what the script says."""
         await asyncio.sleep(script.start_s)
-        promise = self._ledger.ask(script.name, Version(self._from_now(script.due_in_s), f"{script.name}, first"))
+        promise = self._ledger.ask(script.name, Version(self._from_now(script.due_in_s), script.message("first")))
         await self._schedule(promise, script)
         for number, step in enumerate(script.steps):
             if promise.id is None:
@@ -68,7 +68,7 @@ class Caller:
             if step.act is Act.REPEAT:
                 await self._schedule(promise, script)
             elif step.act is Act.CHANGE:
-                await self._change(promise, Version(self._from_now(step.due_in_s), f"{script.name}, change {number}"))
+                await self._change(promise, Version(self._from_now(step.due_in_s), script.message(f"change {number}")))
             else:
                 await self._cancel(promise, script, step)
 

@@ -9,6 +9,9 @@ from typing import Final
 FAR_S: Final = 10_800.0
 """When a task is due that the run does not live to see."""
 
+LARGE: Final = 3_000
+"""Characters that make a message so large that its event refers to its task."""
+
 _LONGEST_PART: Final = 0.6  # of the run, within which tasks are first asked for
 
 
@@ -54,11 +57,16 @@ class Script:
     due_in_s: float
     tagged: bool
     steps: list[Step] = field(default_factory=list)
+    large: bool = False
 
     @property
     def tags(self) -> dict[str, str]:
         """Its tags: one of its own, by which it can be cancelled, and one that many share."""
         return {"task": self.name, "run": "chaos"} if self.tagged else {}
+
+    def message(self, version: str) -> str:
+        """Return the message of one version of it."""
+        return f"{self.name}, {version}" + ("." * LARGE if self.large else "")
 
 
 def scripts(seed: str, tasks: int, seconds: float) -> Iterator[Script]:
@@ -68,7 +76,8 @@ def scripts(seed: str, tasks: int, seconds: float) -> Iterator[Script]:
         start_s = draw.uniform(0, _LONGEST_PART * seconds)
         tagged = draw.random() < 0.3  # noqa: PLR2004 - a part of all tasks
         due_in_s = _due_in_s(draw, seconds - start_s)
-        yield Script(f"task-{number}", start_s, due_in_s, tagged, _steps(draw, seconds - start_s, tagged=tagged))
+        steps = _steps(draw, seconds - start_s, tagged=tagged)
+        yield Script(f"task-{number}", start_s, due_in_s, tagged, steps, large=draw.random() < 0.3)  # noqa: PLR2004 - a part
 
 
 def _due_in_s(draw: random.Random, left_s: float) -> float:

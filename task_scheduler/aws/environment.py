@@ -42,7 +42,8 @@ def registry() -> Registry:
 def event_log(*, once: bool = False) -> EventLog:
     """Return the events table; each call of it is tried once, or a few times."""
     table = os.environ[names.EVENTS_TABLE]
-    return EventLog(_dynamodb(once=once), table, retention_days=_days(names.EVENT_RETENTION_DAYS), now_ms=now_ms)
+    days = _days(names.EVENT_RETENTION_DAYS)
+    return EventLog(_dynamodb(once=once), table, os.environ[names.TASKS_TABLE], retention_days=days, now_ms=now_ms)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from task_scheduler.aws.clients import code
-from task_scheduler.aws.event_log import EventLog
+from task_scheduler.aws.event_log import EventLog, is_large
 from task_scheduler.aws.registry import Record, Registry, State
 from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, is_task_id, read_event
@@ -56,14 +56,15 @@ class Recorder:
         numbers = _Numbers(self._log, list(done.values()).count(False), self._now_ms)
         for task_id, emission in zip(ids, emissions, strict=True):
             if task_id is not None and not done[task_id]:
-                done[task_id] = self._record(task_id, emission, numbers)
+                record = records.get(task_id)
+                done[task_id] = self._record(task_id, emission, record, numbers)
                 if done[task_id]:
-                    self._count(emission, records.get(task_id))
+                    self._count(emission, record)
         return [done[task_id] for task_id in ids]
 
     def record_open(self, record: Record, emission: Emission) -> bool:
         """Record the emission of a task that was just seen open; tell whether that is done."""
-        done = self._record(record.task.id, emission, _Numbers(self._log, 1, self._now_ms))
+        done = self._record(record.task.id, emission, record, _Numbers(self._log, 1, self._now_ms))
         if done:
             self._count(emission, record)
         return done
@@ -93,31 +94,40 @@ class Recorder:
             late_ms = emission.emitted_ms - record.task.expected_ms
             self._observer.observe(Metric.LATENESS, [max(late_ms, 0) / 1000])  # SQS's clock is not Step Functions'
 
-    def _record(self, task_id: str, emission: Emission, numbers: "_Numbers") -> bool:
+    def _record(self, task_id: str, emission: Emission, record: Record | None, numbers: "_Numbers") -> bool:
         for _ in range(_TRIES):
             try:
-                if self._append(task_id, emission, numbers.next()):
+                if self._append(task_id, emission, record, numbers.next()):
                     return True
             except (BotoCoreError, ClientError) as error:
                 # It may have worked: then the next try finds the task emitted.
                 _logger.warning("An emission was not recorded yet: %s", code(error), extra={"task_id": task_id})
+            record = None  # it may no longer be what the table has
         return False
 
-    def _append(self, task_id: str, emission: Emission, sequence: int) -> bool:
-        """Mark and append in one transaction; False where another write was in its way."""
+    def _append(self, task_id: str, emission: Emission, record: Record | None, sequence: int) -> bool:
+        """Mark and append in one transaction; False where another write was in its way.
+
+        An event with a large text refers to the task, if that is what went out: its revision is a condition, and a task
+        never changes once it is emitted. Otherwise, as after a change at the same moment, it has a copy.
+        """
         event = Event(sequence, task_id, emission.event, emission.emitted_ms, indexed_ms=self._now_ms())
+        refer = record is not None and record.task.event == event.event and is_large(event.event)
+        update = self._registry.emission(
+            task_id,
+            emitted_ms=event.emitted_ms,
+            unchanged=record if refer else None,
+            until=self._log.expiry(event),
+        )
         try:
             self._client.transact_write_items(
-                TransactItems=[
-                    {"Update": self._registry.emission(task_id, emitted_ms=emission.emitted_ms)},
-                    {"Put": self._log.appending(event)},
-                ]
+                TransactItems=[{"Update": update}, {"Put": self._log.appending(event, refer=refer)}]
             )
         except ClientError as error:
             if code(error) != "TransactionCanceledException":
                 raise
             reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-            return reasons[:1] == ["ConditionalCheckFailed"]  # emitted already: recorded by another
+            return not refer and reasons[:1] == ["ConditionalCheckFailed"]  # emitted already: recorded by another
         return True
 
 

@@ -115,15 +115,31 @@ class Registry:
         renewed = replace(record, task=task, state=State.SCHEDULED, rearmed=record.rearmed + 1)
         return renewed if self._update(record, State.SCHEDULED, ended_ms=None, renewed=renewed) else None
 
-    def emission(self, task_id: str, *, emitted_ms: int) -> "UpdateTypeDef":
-        """Return the update that marks a task emitted, whatever else the table said: the message did go out."""
+    def emission(
+        self, task_id: str, *, emitted_ms: int, unchanged: Record | None = None, until: int = 0
+    ) -> "UpdateTypeDef":
+        """Return the update that marks a task emitted, whatever else the table said: the message did go out.
+
+        With `unchanged` it works only if the task still has that revision, which is then kept `until` a time at least,
+        in seconds since the Unix epoch.
+        """
+        names = {"#state": "state", "#ended": "ended", "#bucket": BUCKET}
+        values = self._ending(State.EMITTED, task_id, emitted_ms)
+        condition = f"attribute_exists({TASK_ID}) AND #state <> :state"
+        if unchanged is not None:
+            names["#revision"] = "revision"
+            values |= {
+                ":revision": {"N": str(unchanged.task.revision)},
+                ":expires": {"N": str(max(int(values[":expires"]["N"]), until))},
+            }
+            condition += " AND #revision = :revision"
         return {
             "TableName": self._table,
             "Key": {TASK_ID: {"S": task_id}},
             "UpdateExpression": f"SET #state = :state, #ended = :ended, #bucket = :bucket, {EXPIRES_AT} = :expires",
-            "ConditionExpression": f"attribute_exists({TASK_ID}) AND #state <> :state",
-            "ExpressionAttributeNames": {"#state": "state", "#ended": "ended", "#bucket": BUCKET},
-            "ExpressionAttributeValues": self._ending(State.EMITTED, task_id, emitted_ms),
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
         }
 
     def reschedule(self, record: Record, new: Task, state: State) -> bool:

@@ -9,9 +9,22 @@ from typing import Any, Final
 import pytest
 from moto import mock_aws
 
-from bench.cost import EVENT_BYTES, LARGE, SMALL, TASK_BYTES, Cost, Deployment, Usage, added, month, parsed
+from bench.cost import (
+    EVENT_BYTES,
+    LARGE,
+    MOST_COPIED,
+    REFERENCE_BYTES,
+    SMALL,
+    TASK_BYTES,
+    Cost,
+    Deployment,
+    Usage,
+    added,
+    month,
+    parsed,
+)
 from bench.prices import OFFERS, PRICES
-from task_scheduler.aws import names
+from task_scheduler.aws import event_log, names
 from task_scheduler.aws.registry import State
 from task_scheduler.task import Task, changed_task, new_task
 from tests.aws.world import World, tables
@@ -63,13 +76,17 @@ class Meter:
         return 0 if item is None else _bytes(item)
 
 
-def _bytes(item: Mapping[str, Mapping[str, str]]) -> int:
-    """Return an item's size: its names, its texts, and for each number a byte for two digits, and one more."""
-    return sum(
-        len(name) + (len(text.encode()) if kind == "S" else ceil(len(text) / 2) + 1)
-        for name, value in item.items()
-        for kind, text in value.items()
-    )
+def _bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """Return an item's size: its names, its texts, and for each number a byte for two digits, and one more.
+
+    A map takes three bytes, and one for each of its fields, beside what is in it (AWS, DynamoDB item sizes).
+    """
+    sizes: Mapping[str, Callable[[Any], int]] = {
+        "S": lambda text: len(text.encode()),
+        "N": lambda number: ceil(len(number) / 2) + 1,
+        "M": lambda fields: 3 + len(fields) + _bytes(fields),
+    }
+    return sum(len(name) + sizes[kind](value) for name, typed in item.items() for kind, value in typed.items())
 
 
 def _writes(name: str, parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -175,10 +192,28 @@ def test_items_are_as_large_as_the_page_reckons(metered: tuple[World, Meter], si
     found: dict[str, int] = {}
     for table in ("tasks", "events"):
         [item] = [item for item in meter.items(table) if "event" in item]
-        found[table] = _bytes(item) - len(item["event"]["S"])
+        found[table] = _bytes(item) - _bytes({"": item["event"]})
     fingerprint = 64  # of the body, which only the API works out
     assert TASK_BYTES - 10 <= found["tasks"] + fingerprint <= TASK_BYTES
     assert EVENT_BYTES - 10 <= found["events"] <= EVENT_BYTES
+    in_the_log = _bytes({"": item["event"]})
+    assert in_the_log == size if size == SMALL else REFERENCE_BYTES - 10 <= in_the_log <= REFERENCE_BYTES
+    assert event_log.MOST_COPIED == MOST_COPIED
+
+
+def test_a_listener_takes_the_units_that_the_page_counts(metered: tuple[World, Meter], size: int) -> None:
+    """It waits for the event, and is answered with it; a query is counted here, as it is consistent and finds one."""
+    world, meter = metered
+    schedule(world, size)
+    world.advance(61)
+    meter.units.clear()
+    world.faults.calls.clear()
+    asyncio.run(world.engine.wait_for_events(after=0, seconds=1))
+    assert len(asyncio.run(world.engine.events(after=0, limit=100))) == 1
+    asyncio.run(world.engine.position())
+    [event] = [item for item in meter.items("events") if "event" in item]
+    meter.units[READS] += world.faults.calls["query"] * ceil(_bytes(event) / 4096)
+    assert dict(meter.units) == of_dynamodb([Cost(size).streamed()])
 
 
 def test_every_usage_has_a_price_and_a_name_of_its_own(size: int) -> None:

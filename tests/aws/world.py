@@ -210,13 +210,14 @@ class World:
         shards: int = SHARDS,
         faults: Faults | None = None,
     ) -> None:
+        self.dynamodb = dynamodb
         self.clock = Clock()
         self.faults = Faults() if faults is None else faults
         self.observed = Observations()
         self.machine = StepFunctions(self.clock)
         tables = Faulty(dynamodb, self.faults, self.clock)
         self.registry = Registry(tables, "tasks", retention_days=30, shards=shards, sleep=self.clock.sleep)  # type: ignore[arg-type]  # a faulty client
-        self.log = EventLog(tables, "events", retention_days=7, now_ms=self.clock)  # type: ignore[arg-type]  # the same
+        self.log = EventLog(tables, "events", "tasks", retention_days=7, now_ms=self.clock)  # type: ignore[arg-type]  # the same
         timer = Timer(Faulty(self.machine, self.faults, self.clock), MACHINE, sleep=self.clock.sleep)  # type: ignore[arg-type]  # the same
         self.engine = AwsEngine(
             self.registry,

@@ -71,7 +71,7 @@ def _filled(dynamodb: "DynamoDBClient", first: int, runs: list[tuple[str, int, i
     ):
         for item in found["Items"]:
             dynamodb.delete_item(TableName="events", Key=item)
-    log = EventLog(dynamodb, "events", retention_days=7, now_ms=Clock())
+    log = EventLog(dynamodb, "events", "tasks", retention_days=7, now_ms=Clock())
     log.take_numbers(first)
     stored: list[Event] = []
     for kind, count, age_ms in runs:

@@ -52,7 +52,9 @@ class Recording(RuleBasedStateMachine):
         self.opened.enter_context(mock_aws())
         dynamodb = self.opened.enter_context(tables())
         self.world = World(dynamodb)
-        self.log = EventLog(dynamodb, "events", retention_days=7, now_ms=self.world.clock)  # of a reader without faults
+        self.log = EventLog(
+            dynamodb, "events", "tasks", retention_days=7, now_ms=self.world.clock
+        )  # of a reader without faults
         if taken:
             self.world.log.take_numbers(taken)
         self.confirmed: set[int] = set()

@@ -47,13 +47,17 @@ class Laboratory:
         return Synthesis(Path(), json.loads(body) if isinstance(body, str) else body, ())
 
     @cached_property
+    def tasks_table(self) -> str:
+        return self.physical("DynamoDB::Table", "Registry/")
+
+    @cached_property
     def registry(self) -> Registry:
-        return Registry(self.client("dynamodb"), self.physical("DynamoDB::Table", "Registry/"), retention_days=1)
+        return Registry(self.client("dynamodb"), self.tasks_table, retention_days=1)
 
     @cached_property
     def log(self) -> EventLog:
         table = self.physical("DynamoDB::Table", "EventLog/")
-        return EventLog(self.client("dynamodb"), table, retention_days=1, now_ms=now_ms)
+        return EventLog(self.client("dynamodb"), table, self.tasks_table, retention_days=1, now_ms=now_ms)
 
     @cached_property
     def timer(self) -> Timer:
@@ -124,10 +128,17 @@ class Laboratory:
         finally:
             put(document)
 
-    def task(self, state: State = State.SCHEDULED, *, in_ms: int = HOUR_MS, tags: Mapping[str, str] = NO_TAGS) -> Task:
+    def task(
+        self,
+        state: State = State.SCHEDULED,
+        *,
+        in_ms: int = HOUR_MS,
+        tags: Mapping[str, str] = NO_TAGS,
+        size: int = 0,
+    ) -> Task:
         """Put a task into the table, with no timer, as if it had been made when it was due or just now."""
         due_ms = now_ms() + in_ms
-        body = {"timestamp": text_of(due_ms), "message": "of the laboratory", "tags": dict(tags)}
+        body = {"timestamp": text_of(due_ms), "message": "of the laboratory", "more": "x" * size, "tags": dict(tags)}
         task = new_task(body, task_id=str(uuid.uuid4()), now_ms=min(due_ms, now_ms()))
         assert self.registry.put(task, state)
         return task

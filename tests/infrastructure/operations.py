@@ -77,8 +77,8 @@ def follows(laboratory: Laboratory) -> bool:
     return answer.is_success and "\ndata: " in answer.text
 
 
-def records(laboratory: Laboratory) -> bool:
-    task = laboratory.task(in_ms=0)
+def records(laboratory: Laboratory, *, size: int = 0) -> bool:
+    task = laboratory.task(in_ms=0, size=size)
     return hands_over(laboratory, task) and laboratory.state(task) is State.EMITTED
 
 

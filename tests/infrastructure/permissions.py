@@ -63,6 +63,7 @@ NEEDED_BY: Final[Mapping[str, Mapping[Call, frozenset[str] | str]]] = {
     STREAM: {
         ("dynamodb:GetItem", EVENTS): PAGES,
         ("dynamodb:Query", EVENTS): PAGES | {"read the next events"},
+        ("dynamodb:BatchGetItem", TASKS): PAGES | {"read the next events"},
         ("secretsmanager:GetSecretValue", SECRET): PAGES | {"read the next events"},
         **own_log(STREAM),
     },

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
 
 from task_scheduler import timestamp
+from task_scheduler.aws.event_log import MOST_COPIED
 from task_scheduler.aws.sweeper import LEAST_TIMERS
 from task_scheduler.engine import TaskNotFoundError, TooLateError, UnavailableError
 from task_scheduler.task import Status, Task, changed_task, new_task, read_event
@@ -24,6 +25,7 @@ from tests.promises.benches import AwsBench, Bench, LocalBench
 
 # From long ago to beyond the arming window of the bench, close to whole seconds and far from them.
 delays = st.sampled_from([-3600.0, 0.0, 0.001, 0.999, 1.0, 1.5, 30.0, 59.999, 300.0, 86_000.0, 100_000.0])
+sizes = st.sampled_from([0, MOST_COPIED])  # the events of what is larger refer to their tasks, on AWS
 pauses = st.sampled_from([0.0, 0.5, 0.999, 1.0, 2.0, 30.0, 61.0, 400.0, 90_000.0])
 
 
@@ -52,9 +54,10 @@ class Promises(RuleBasedStateMachine):
     def make(self) -> Bench:
         raise NotImplementedError
 
-    @rule(target=tasks, delay=delays)
-    def schedule(self, delay: float) -> Known:
-        body = {"timestamp": timestamp.format(self.bench.clock.ms + int(delay * 1000)), "message": len(self.known)}
+    @rule(target=tasks, delay=delays, size=sizes)
+    def schedule(self, delay: float, size: int) -> Known:
+        due = timestamp.format(self.bench.clock.ms + int(delay * 1000))
+        body = {"timestamp": due, "message": len(self.known), "more": "x" * size}
         task = new_task(body, task_id=str(uuid.UUID(int=len(self.known))), now_ms=self.bench.clock.ms)
         known = self.known[task.id] = Known(task, possible=frozenset([task.event]))
         known.accepted = self.answered(self.bench.engine.schedule(task)) is not None
