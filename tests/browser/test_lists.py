@@ -106,6 +106,24 @@ def test_more_is_loaded_page_by_page(visit: Visit, service: Service) -> None:
     assert coming(page).locator("a").all_text_contents() == [f"no. {n:03}" for n in range(120)]
 
 
+def test_a_look_in_the_background_does_not_take_the_place_of_more(visit: Visit, service: Service) -> None:
+    start = now_ms() + 86_400_000
+    service.schedule_many([{"timestamp": iso(start + n * 1000), "message": f"no. {n:03}"} for n in range(60)])
+    page = visit(service.url, lambda page: page.clock.install())
+    expect(coming(page)).to_have_count(50)
+    # Without the signal that the page gives with it, for which the clock that is set forward has run out.
+    page.evaluate("""() => {
+      const ask = window.fetch;
+      window.fetch = (url, given) => String(url).includes("cursor=")
+        ? new Promise((answer) => { window.letGo = () => answer(ask(url)); }) : ask(url, given);
+    }""")
+    page.get_by_role("button", name="Load more").click()
+    with page.expect_response(lambda answer: "status=scheduled&limit=50" in answer.url):
+        page.clock.fast_forward(31_000)
+    page.evaluate("() => window.letGo()")
+    expect(coming(page)).to_have_count(60)
+
+
 @pytest.fixture
 def crowded(tmp_path: Path) -> Iterator[Service]:
     """A service of its own with 10,000 tasks: to cancel them would take longer."""

@@ -20,7 +20,8 @@ export function summary(message) {
 /** The tasks that are shown. */
 export class TaskList {
   #query = COMING;
-  #asked = 0; // counts questions, so that the answer to an old one is dropped
+  #asked = 0; // counts what the viewer asked for, so that the answer to an old question is dropped
+  #looked = 0; // and looks at the list again, which must not take the place of what the viewer asked for
   #tasks = new Map();
   #rows = new Map();
   #own = new Map(); // what this page knows better than a list, which may lag: {at, task or null if just emitted}
@@ -39,6 +40,7 @@ export class TaskList {
 
   /** Show what this query finds, from its beginning. */
   async show(query) {
+    this.#asked += 1;
     this.#query = query;
     this.#clear();
     try {
@@ -51,10 +53,11 @@ export class TaskList {
 
   /** Look at the first page again; after `all`, at as much as is shown. */
   async refresh({ all = false } = {}) {
-    const asked = ++this.#asked;
+    const asked = this.#asked;
+    const looked = ++this.#looked;
     const limit = all ? Math.min(Math.max(this.#tasks.size, PAGE), MOST) : PAGE;
     const page = await this.#ask(limit, null);
-    if (asked !== this.#asked) {
+    if (asked !== this.#asked || looked !== this.#looked) {
       return;
     }
     const last = page.tasks.at(-1);
