@@ -131,6 +131,8 @@ def test_an_event_whose_task_was_brought_back_from_another_moment_is_passed_over
     assert ids(world) == left
     world.clock.sleep(20)
     for limit in (1, 2, 10):
-        assert [event.task_id for event in world.log.events(after=0, limit=limit)] == left[:limit] or limit == 2
+        found = [event.task_id for event in world.log.events(after=0, limit=limit)]
+        assert found == left[: len(found)]
+        assert found == left[:limit] or (limit == 2 and found)  # a page of two may have lost one of them
         assert [event.task_id for event in world.log.events_before(10, limit=limit)][-1:] == left[-1:]
     assert world.log.wait(after=0, seconds=1, pause_s=0.25, sleep=world.clock.sleep) == (left != [])

@@ -101,9 +101,12 @@ def test_nothing_is_lost_at_the_end_or_sent_twice(end: str) -> None:
         gathering.write(b"b")
         getattr(gathering, end)()
         await asyncio.sleep(0)
+        gathering.write(b"c")
+        await asyncio.sleep(0)
         return wire.did
 
-    assert asyncio.run(scenario()) == [b"ab", end.removeprefix("write_")]
+    after = [] if end == "close" else [b"c"]
+    assert asyncio.run(scenario()) == [b"ab", end.removeprefix("write_"), *after]
 
 
 def test_what_was_written_before_the_other_side_left_goes_nowhere() -> None:
