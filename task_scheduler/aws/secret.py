@@ -1,4 +1,4 @@
-"""The secret in Secrets Manager and the one before it, kept in memory for a minute."""
+"""The secret in Secrets Manager and the one before it, cached for five minutes."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 _logger: Final = logging.getLogger(__name__)
 
-_KEEP_MS: Final = 60_000
+CACHE_S: Final = 300
+"""How long a secret that was read is used: a read is two calls, and each call is paid for."""
+
+_RETRY_S: Final = 60
+"""How long it is used further when it could not be read again."""
+
 _CURRENT: Final = "AWSCURRENT"
 _PREVIOUS: Final = "AWSPREVIOUS"
 """The labels that Secrets Manager gives to the value put last, and to the one before it."""
@@ -28,18 +33,20 @@ class StoredSecret:
         self._arn = arn
         self._now_ms = now_ms
         self._known: Sequence[str] = ()
-        self._read_ms = 0
+        self._read_again_ms = 0
 
     def __call__(self) -> Sequence[str]:
         """Return the secrets; known ones go on being valid while they cannot be read."""
-        if not self._known or self._now_ms() > self._read_ms + _KEEP_MS:
+        if not self._known or self._now_ms() >= self._read_again_ms:
+            valid_s = CACHE_S
             try:
                 self._known = tuple(self._read())
             except (BotoCoreError, ClientError) as error:
                 _logger.warning("The secret could not be read: %s", code(error))
                 if not self._known:
                     raise UnavailableError("The secret could not be checked; please try again.") from error
-            self._read_ms = self._now_ms()
+                valid_s = _RETRY_S
+            self._read_again_ms = self._now_ms() + 1000 * valid_s
         return self._known
 
     def _read(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from task_scheduler.aws.secret import StoredSecret
+from task_scheduler.aws.secret import CACHE_S, StoredSecret
 from task_scheduler.engine import UnavailableError
 
 if TYPE_CHECKING:
@@ -66,13 +66,28 @@ def test_the_one_before_is_taken_too_until_its_label_is_taken_away(
 ) -> None:
     assert stored() == ("first",)
     client.put_secret_value(SecretId=NAME, SecretString="second")
-    assert stored() == ("first",)  # for a minute, what it knows
-    clock.ms += 60_001
+    assert stored() == ("first",)  # for five minutes, what it knows
+    clock.ms += 1000 * CACHE_S + 1
     assert stored() == ("second", "first")
     previous = client.get_secret_value(SecretId=NAME, VersionStage="AWSPREVIOUS")["VersionId"]
     client.update_secret_version_stage(SecretId=NAME, VersionStage="AWSPREVIOUS", RemoveFromVersionId=previous)
-    clock.ms += 60_001
+    clock.ms += 1000 * CACHE_S + 1
     assert stored() == ("second",)
+
+
+def test_a_secret_is_read_once_in_five_minutes(clock: Clock) -> None:
+    client = unsigned()
+    stored = StoredSecret(client, NAME, now_ms=clock)
+    with Stubber(client) as stub:
+        for _ in range(2):
+            stub.add_response("get_secret_value", {"SecretString": "one"}, labelled("AWSCURRENT"))
+            stub.add_response("get_secret_value", {"SecretString": "two"}, labelled("AWSPREVIOUS"))
+        for _ in range(100):  # of a bit less than three seconds each
+            assert stored() == ("one", "two")
+            clock.ms += 2_990
+        clock.ms += 1_000
+        stored()
+        stub.assert_no_pending_responses()
 
 
 def test_known_secrets_go_on_being_valid_while_they_cannot_be_read(clock: Clock) -> None:
@@ -82,10 +97,14 @@ def test_known_secrets_go_on_being_valid_while_they_cannot_be_read(clock: Clock)
         stub.add_response("get_secret_value", {"SecretString": "second"}, labelled("AWSCURRENT"))
         stub.add_response("get_secret_value", {"SecretString": "first"}, labelled("AWSPREVIOUS"))
         assert stored() == ("second", "first")
-        clock.ms += 60_001
+        clock.ms += 1000 * CACHE_S + 1
         stub.add_response("get_secret_value", {"SecretString": "third"}, labelled("AWSCURRENT"))
         stub.add_client_error("get_secret_value", "ThrottlingException")
         assert stored() == ("second", "first")  # half of an answer is none
+        clock.ms += 60_001  # a failed read is repeated after a minute
+        stub.add_response("get_secret_value", {"SecretString": "third"}, labelled("AWSCURRENT"))
+        stub.add_response("get_secret_value", {"SecretString": "second"}, labelled("AWSPREVIOUS"))
+        assert stored() == ("third", "second")
 
 
 def test_where_none_was_ever_read_nobody_is_let_in(clock: Clock) -> None:

@@ -97,7 +97,7 @@ class Laboratory:
         return None if "FunctionError" in answer else result or {}
 
     def forget(self, role: str) -> None:
-        """Have the function of a role begin anew, without the secret that it keeps for a minute."""
+        """Have the function of a role begin anew, without the secret that it has cached."""
         name = self.physical("Lambda::Function", role.removesuffix("Role"))
         update = self.client("lambda").update_function_configuration
         update(
