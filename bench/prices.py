@@ -26,6 +26,11 @@ _DYNAMODB: Final = (
     "https://airbyte.com/data-engineering-resources/dynamodb-pricing",
 )
 _LAMBDA: Final = (f"{_AWS}/lambda/pricing/", "https://cloudchipr.com/blog/aws-lambda-pricing")
+_SECRETS: Final = (
+    f"{_AWS}/secrets-manager/pricing/",
+    "https://hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms",
+)
+_CLOUDWATCH: Final = (f"{_AWS}/cloudwatch/pricing/", "https://cloudburn.io/blog/amazon-cloudwatch-pricing")
 _SNS: Final = (
     f"{_AWS}/sns/pricing/",
     "https://www.factualminds.com/blog/amazon-sns-pricing-publishes-fanout-protocols/",
@@ -60,16 +65,18 @@ PRICES: Final[Mapping[str, Price]] = {
     "Data out": Price(
         "GB to the internet", 0.09, 1, f"{_AWS}/ec2/pricing/on-demand/", "https://www.apigatewaycost.com/aws"
     ),
-    "Secrets Manager": Price(
-        "secret in a month",
-        0.40,
+    "Secrets Manager": Price("secret in a month", 0.40, 1, *_SECRETS),
+    "Secrets Manager calls": Price("call", 0.05, 10_000, *_SECRETS),
+    "CloudWatch logs": Price("GB", 0.50, 1, *_CLOUDWATCH),
+    "CloudWatch alarms": Price(
+        "metric of an alarm in a month",
+        0.10,
         1,
-        f"{_AWS}/secrets-manager/pricing/",
-        "https://hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms",
+        f"{_AWS}/cloudwatch/pricing/",
+        "https://c3x.dev/resources/aws/aws_cloudwatch_metric_alarm",
     ),
-    "CloudWatch logs": Price(
-        "GB", 0.50, 1, f"{_AWS}/cloudwatch/pricing/", "https://cloudburn.io/blog/amazon-cloudwatch-pricing"
-    ),
+    "CloudWatch metrics": Price("custom metric in a month", 0.30, 1, *_CLOUDWATCH),
+    "CloudWatch dashboards": Price("dashboard in a month", 3.00, 1, *_CLOUDWATCH),
 }
 
 

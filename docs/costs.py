@@ -1,6 +1,6 @@
 """Tables of what the AWS engine costs, by bench.cost, and of what others ask."""
 
-from bench.cost import LARGE, SMALL, Cost, Usage, added, dollars, million
+from bench.cost import IDLE_METRICS, LARGE, SMALL, Cost, Usage, added, dollars, million
 from bench.prices import CHECKED, OFFERS, PRICES
 from docs.markdown import table
 
@@ -58,21 +58,38 @@ def example_table() -> str:
         ("and delivered to one https subscriber", emitted, _small.https_delivery()),
         (f"{listeners} listeners that stay on `GET /events`", listeners, _small.listener()),
         ("what these two receive", listeners * emitted, _small.streamed()),
-        ("the secret and the sweeper", 1, {**_small.idle(), "Secrets Manager": 1}),
+        ("the secret, and one function that reads it", 1, {**_small.environment(), "Secrets Manager": 1}),
+        ("the sweeper, every minute", 1, _small.idle()),
+        ("polling the recorder's queue, at most", 1, _small.polling()),
+        ("alarms, metrics and the dashboard", 1, _small.monitoring()),
     ]
     rows: list[tuple[object, ...]] = [(what, _money(times * dollars(usage))) for what, times, usage in lines]
     total = sum(times * dollars(usage) for _, times, usage in lines)
     return table(("what", "a month"), [*rows, ("**together**", f"**{_money(total)}**")])
 
 
+def idle_parts() -> list[tuple[str, Usage, str]]:
+    """Return what a deployment uses in a month without a task, and what AWS gives of that for free."""
+    watched = _small.monitoring(IDLE_METRICS)
+    return [
+        ("the secret", {"Secrets Manager": 1}, "nothing, after the first 30 days"),
+        ("the sweeper, every minute", _small.idle(), "Lambda: a million calls and 400,000 GB-seconds"),
+        ("polling the recorder's queue", _small.polling(), "SQS: a million requests"),
+        ("alarms", {"CloudWatch alarms": watched["CloudWatch alarms"]}, "CloudWatch: ten metrics of alarms"),
+        ("custom metrics", {"CloudWatch metrics": watched["CloudWatch metrics"]}, "CloudWatch: ten"),
+        ("the dashboard", {"CloudWatch dashboards": watched["CloudWatch dashboards"]}, "CloudWatch: three"),
+    ]
+
+
 def idle_table() -> str:
     """Return what a deployment costs in a month in which nothing is scheduled."""
-    rows: list[tuple[object, ...]] = [
-        ("the secret", _money(dollars({"Secrets Manager": 1}))),
-        ("the sweeper, every minute", _money(dollars(_small.idle()))),
-        ("each idle listener on `GET /events`", _money(dollars(_small.listener()))),
-    ]
-    return table(("what", "a month"), rows)
+    parts = idle_parts()
+    rows: list[tuple[object, ...]] = [(what, _money(dollars(usage)), free) for what, usage, free in parts]
+    total = sum(dollars(usage) for _, usage, _ in parts)
+    listener = ("each idle listener on `GET /events`", _money(dollars(_small.listener())), "")
+    return table(
+        ("what", "a month", "free in an account"), [*rows, ("**together**", f"**{_money(total)}**", ""), listener]
+    )
 
 
 def offers_table() -> str:

@@ -19,7 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
     parser.add_argument("--port", type=int, default=4566, help="of 127.0.0.1; 0: any free one")
     parser.add_argument("--auth", default="", metavar="1", help="enforce IAM, over TLS")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the stack")
+    parser.add_argument(
+        "--set", action="append", default=[], type=_setting, metavar="NAME=VALUE", help="a setting of the stack"
+    )
     parser.add_argument(
         "--announce", type=Path, default=BUILD / "deploy-local.json", metavar="FILE", help="where URL and secret go"
     )
@@ -27,7 +29,7 @@ def main() -> None:
     if arguments.auth not in {"", "0", "1"}:
         sys.exit(f"AUTH must be 1, which enforces IAM over TLS, or 0, not {arguments.auth[:80]!r}.")
     auth = arguments.auth == "1"
-    settings = dict(setting.split("=", 1) for setting in arguments.set)
+    settings = dict(arguments.set)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
     _say("Deploying into an AWS emulator on this machine; this takes some seconds.")
@@ -69,6 +71,13 @@ def announced(deployment: Deployment, file: Path) -> Iterator[None]:
     finally:
         for left in (file, draft, authority):
             left.unlink(missing_ok=True)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"must be name=value, not {text!r}")
+    return name, value
 
 
 def _say(text: str) -> None:

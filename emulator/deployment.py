@@ -22,6 +22,7 @@ _ROOT_USER: Final[Mapping[str, str]] = {}
 """The credentials of the emulator's root user: those that every environment here has."""
 
 _HEALTH_S: Final = 60
+_POLICY: Final = ROOT / "iam-policy.json"
 
 
 @dataclass(frozen=True)
@@ -94,26 +95,39 @@ def deployed(
 
 
 def _synthesise(folder: Path, settings: Mapping[str, str]) -> None:
-    """Synthesise, at home: there jsii keeps the unpacked CDK from one time to the next."""
-    context = [f"--context=scheduler:{name}={value}" for name, value in settings.items()]
+    """Synthesise, at home: there jsii keeps the unpacked CDK from one time to the next.
+
+    Without deployment.toml, unless it is given: its subscribers are real, and an emulator must not call them.
+    """
+    given = {"file": "", **settings}
+    context = [f"--context=scheduler:{name}={value}" for name, value in given.items()]
     app = f"--app={shlex.join([sys.executable, str(ROOT / 'app.py')])}"
     _cdk("synth", "--quiet", app, f"--output={folder / 'cdk.out'}", *context, home=Path.home(), cwd=ROOT)
 
 
 def _bootstrap(emulator: Emulator, folder: Path) -> None:
-    """Bootstrap from the emulator's folder: in the checkout the CLI would run the app first."""
-    _cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", home=folder, cwd=folder, emulator=emulator)
+    """Bootstrap as the README says, from the emulator's folder: in the checkout the CLI would run the app first.
+
+    Where IAM is enforced, CloudFormation gets iam-policy.json. ministack 1.5.33 does not ask CloudFormation's role.
+    """
+    policies = []
+    if emulator.certificate:
+        policy = client(emulator, "iam").create_policy(
+            PolicyName="TaskSchedulerDeploy", PolicyDocument=_POLICY.read_text()
+        )
+        policies = [f"--cloudformation-execution-policies={policy['Policy']['Arn']}"]
+    _cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", *policies, home=folder, cwd=folder, emulator=emulator)
 
 
 def _deployer(emulator: Emulator) -> Mapping[str, str]:
-    """Where IAM is enforced, return the credentials of a user who may do what iam-policy.json allows, and no more."""
+    """Where IAM is enforced, return the credentials of a user who may assume the roles of the CDK, and no more."""
     if not emulator.certificate:
         return _ROOT_USER
     iam = client(emulator, "iam")
-    document = (ROOT / "iam-policy.json").read_text()
-    policy = iam.create_policy(PolicyName="TaskSchedulerDeploy", PolicyDocument=document)["Policy"]
+    document = json.loads(_POLICY.read_text())
+    document["Statement"] = [statement for statement in document["Statement"] if statement["Sid"] == "CdkRoles"]
     iam.create_user(UserName="deployer")
-    iam.attach_user_policy(UserName="deployer", PolicyArn=policy["Arn"])
+    iam.put_user_policy(UserName="deployer", PolicyName="TaskSchedulerDeploy", PolicyDocument=json.dumps(document))
     key = iam.create_access_key(UserName="deployer")["AccessKey"]
     return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 

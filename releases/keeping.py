@@ -46,7 +46,8 @@ def keep(folder: Path) -> None:
     """Fill the folder with the template, the code of the functions and a data file of the local engine."""
     with TemporaryDirectory() as name:
         assembly = Path(name)
-        app = cdk.App(outdir=name, analytics_reporting=False, context={"aws:cdk:enable-path-metadata": True})
+        context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"aws:cdk:enable-path-metadata": True}
+        app = cdk.App(outdir=name, analytics_reporting=False, context=context)
         TaskSchedulerStack(app, Settings().stack, settings=Settings())
         app.synth()
         manifest = _without_notes(json.loads((assembly / "manifest.json").read_text()))

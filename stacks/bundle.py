@@ -26,9 +26,14 @@ def bundle(folder: Path) -> None:
             path = source.relative_to(ROOT)
             if source.is_file() and not path.as_posix().startswith(NOT_IN_FUNCTIONS):
                 _put(source, folder, path)
-    for name, version in _PINNED.findall(LOCK.read_text()):
-        for source, path in _files(_installed(name, version)):
+    for package in packages():
+        for source, path in _files(package):
             _put(source, folder, path)
+
+
+def packages() -> list[Distribution]:
+    """Return the packages of the lock as they are installed; raises BundleError where one is not."""
+    return [_installed(name, version) for name, version in _PINNED.findall(LOCK.read_text())]
 
 
 def _installed(name: str, version: str) -> Distribution:

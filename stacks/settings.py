@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
 PREFIX: Final = "scheduler:"
+"""Of a setting in the CDK context."""
 
 # What CloudWatch Logs accepts: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 _LOG_RETENTIONS: Final = (
@@ -49,7 +50,8 @@ def _whole(low: int, high: int) -> Callable[[object], int]:
 
 
 def _optional(parse: Callable[[object], Any]) -> Callable[[object], Any]:
-    return lambda value: None if value is None else parse(value)
+    """Take nothing, too: as None, or as the empty text that TOML and a command line have for it."""
+    return lambda value: None if value is None or value == "" else parse(value)
 
 
 def _one_of(*choices: int) -> Callable[[object], int]:
@@ -64,7 +66,7 @@ def _one_of(*choices: int) -> Callable[[object], int]:
 
 
 def _switch(value: object) -> bool:
-    """Take on and off as people write them on a command line, and as JSON does in cdk.json."""
+    """Take on and off as people write them on a command line, and true and false as TOML and JSON do."""
     text = str(value).lower()
     if text not in {"on", "off", "true", "false"}:
         raise ValueError("must be on or off")
@@ -94,7 +96,7 @@ def _email(value: object) -> str:
 
 
 def _subscribers(value: object) -> tuple[str, ...]:
-    """Take a list as JSON has it in cdk.json, and one with commas as people write it on a command line."""
+    """Take a list, and one with commas as people write it on a command line."""
     given = value.split(",") if isinstance(value, str) else value
     if not isinstance(given, list | tuple):
         raise ValueError("must be a list")  # noqa: TRY004 - all that is wrong with a setting is one error
@@ -112,10 +114,9 @@ def _setting(default: Any, parse: Callable[[object], object]) -> Any:  # noqa: A
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of one deployment.
+    """The settings of one deployment, as `stacks.deployment_file` reads them.
 
-    From the command line each is given as `-c scheduler:<name>=<value>`, in cdk.json as `"scheduler:<name>"`
-    under `context`. The defaults deploy into any account, a new one with small quotas too.
+    The defaults deploy into any account, a new one with small quotas too.
     """
 
     stack: str = _setting("TaskScheduler", _name)
@@ -150,9 +151,6 @@ class Settings:
     recorder_concurrency: int = _setting(5, _whole(2, 1000))
     """How many batches of events are recorded at once; each holds a Lambda environment."""
 
-    open_executions_quota: int = _setting(1_000_000, _whole(1_000, 100_000_000))
-    """How many executions the account may have open in this region; at 80 % of it an alarm goes off."""
-
     subscribers: tuple[str, ...] = _setting((), _subscribers)
     """Who gets each emitted event: https URLs, email addresses, ARNs of SQS queues and Lambda functions."""
 
@@ -183,12 +181,15 @@ class Settings:
             raise SettingError(" ".join(mistakes))
 
     @classmethod
-    def from_context(cls, context: Mapping[str, Any]) -> Self:
-        """Pick the settings out of the CDK context, and refuse those that do not exist."""
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Make settings of values by name; raises SettingError for names that do not exist."""
         known = {setting.name for setting in fields(cls)}
-        given = {key.removeprefix(PREFIX): value for key, value in context.items() if key.startswith(PREFIX)}
-        mistakes = [f"{PREFIX}{name} is not a setting." for name in sorted(given.keys() - known)]
-        mistakes += [f"{name} has to be written {PREFIX}{name}." for name in sorted(known & context.keys())]
-        if mistakes:
-            raise SettingError(" ".join([*mistakes, f"The settings are {', '.join(sorted(known))}."]))
+        if unknown := sorted(given.keys() - known):
+            mistakes = " ".join(f"{name} is not a setting." for name in unknown)
+            raise SettingError(f"{mistakes} The settings are {', '.join(sorted(known))}.")
         return cls(**given)
+
+    def changed(self) -> dict[str, Any]:
+        """Return the settings that differ from their defaults, by name."""
+        values = ((setting.name, getattr(self, setting.name), setting.default) for setting in fields(self))
+        return {name: value for name, value, default in values if value != default}

@@ -1,5 +1,7 @@
 """The architecture diagram as code: the boxes, who may call whom, and what a deployment says of itself."""
 
+import json
+
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -15,6 +17,7 @@ from stacks.constructs.secret import Secret
 from stacks.constructs.subscribers import Subscribers
 from stacks.constructs.sweeper import Sweeper
 from stacks.constructs.timer import Timer
+from stacks.deployment_file import METADATA
 from stacks.settings import Settings
 from task_scheduler.aws import names
 
@@ -24,6 +27,8 @@ class TaskSchedulerStack(cdk.Stack):
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id, description="Task Scheduler: emits each message at its time")
+        # By this the next deployment notices which settings it would reset.
+        self.template_options.metadata = {METADATA: json.dumps(settings.changed())}
 
         registry = Registry(self, "Registry", settings=settings)
         event_log = EventLog(self, "EventLog", settings=settings)
@@ -57,7 +62,6 @@ class TaskSchedulerStack(cdk.Stack):
             rest_api=api.rest,
             functions={"Api": api.function, "Recorder": recorder.function},
             sweeper=sweeper.function,
-            open_executions_quota=settings.open_executions_quota,
             email=settings.alarm_email,
         )
         if settings.dashboard:
@@ -107,5 +111,5 @@ class TaskSchedulerStack(cdk.Stack):
         else:
             cdk.Annotations.of(self).add_warning_v2(
                 "task-scheduler:no-secret",
-                f"With secret=off, anyone who knows the URL of {settings.stack} may schedule and cancel.",
+                f"Without a secret, anyone who knows the URL of {settings.stack} may schedule and cancel.",
             )

@@ -1,5 +1,6 @@
 """The HTTP API: one function for all routes, and one of its own for the stream of events."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from aws_cdk import Acknowledgment, Validations
@@ -17,20 +18,44 @@ EVENTS: Final = "events"
 # 25 s, they hold 10 Lambda environments a listener: with the default of 50, half of a usual account's 1,000.
 POLLS_PER_SECOND_AND_LISTENER: Final = 0.4
 
-# Answers that API Gateway makes itself, in the one shape of our errors: the type, the sentence, the headers.
-REFUSALS: Final[tuple[tuple[apigateway.ResponseType, str, dict[str, str]], ...]] = (
-    (apigateway.ResponseType.DEFAULT_4_XX, "$context.error.messageString", {}),
-    (apigateway.ResponseType.DEFAULT_5_XX, '"Something went wrong on our side. Please try again later."', {}),
-    (
-        apigateway.ResponseType.THROTTLED,
-        '"Too many requests. Please wait a second and try again."',
-        {"Retry-After": "'1'"},
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayError:
+    """An error response that API Gateway makes itself, in the one format of our errors."""
+
+    type: apigateway.ResponseType
+    sentence: str
+    """As JSON, or one of the variables of API Gateway."""
+    status: int | None = None
+    """None: the status of the type."""
+    retry_after_s: int | None = None
+
+
+GATEWAY_ERRORS: Final = (
+    GatewayError(type=apigateway.ResponseType.DEFAULT_4_XX, sentence="$context.error.messageString"),
+    GatewayError(
+        type=apigateway.ResponseType.DEFAULT_5_XX,
+        sentence='"Something went wrong on our side. Please try again later."',
     ),
-    (apigateway.ResponseType.REQUEST_TOO_LARGE, '"The request body is larger than 1,048,576 bytes."', {}),
-    (
-        apigateway.ResponseType.INTEGRATION_TIMEOUT,
-        '"No answer within 29 seconds; whether the request was carried out is not known."',
-        {},
+    GatewayError(
+        type=apigateway.ResponseType.THROTTLED,
+        sentence='"Too many requests. Please wait a second and try again."',
+        retry_after_s=1,
+    ),
+    GatewayError(
+        type=apigateway.ResponseType.REQUEST_TOO_LARGE, sentence='"The request body is larger than 1,048,576 bytes."'
+    ),
+    # Lambda had no execution environment left. API Gateway does not count that as throttled, and would answer 500:
+    # https://repost.aws/questions/QUL-z6rJbmR4meafB7MzYXxw/inconsistencies-in-response-codes-depending-on-whether-api-gateway-response-settings-are-configured
+    GatewayError(
+        type=apigateway.ResponseType.INTEGRATION_FAILURE,
+        sentence='"The service has no capacity left at the moment. Please wait a second and try again."',
+        status=503,
+        retry_after_s=1,
+    ),
+    GatewayError(
+        type=apigateway.ResponseType.INTEGRATION_TIMEOUT,
+        sentence='"No answer within 29 seconds; whether the request was carried out is not known."',
     ),
 )
 
@@ -92,12 +117,13 @@ class Api(Construct):
         events.add_method("GET", integration(self.stream))
         for resource in (api.root, events, api.root.add_resource("{proxy+}")):
             resource.add_method("ANY", answer)
-        for kind, sentence, headers in REFUSALS:
+        for error in GATEWAY_ERRORS:
             api.add_gateway_response(
-                kind.response_type,
-                type=kind,
-                templates={"application/json": f'{{"errors":[{sentence}]}}'},
-                response_headers=headers,
+                error.type.response_type,
+                type=error.type,
+                status_code=str(error.status) if error.status else None,
+                templates={"application/json": f'{{"errors":[{error.sentence}]}}'},
+                response_headers={"Retry-After": f"'{error.retry_after_s}'"} if error.retry_after_s else None,
             )
         logging = "It needs a role for CloudWatch that the whole account and region shares; the functions log"
         Validations.of(api).acknowledge(

@@ -38,7 +38,6 @@ class Monitoring(Construct):
         rest_api: apigateway.RestApi,
         functions: Mapping[str, lambda_.Function],
         sweeper: lambda_.Function,
-        open_executions_quota: int,
         email: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -91,14 +90,17 @@ class Monitoring(Construct):
         )
         self._alarm(
             "OpenExecutions",
-            # Of all state machines of the account; it tells of none below 10,000:
+            # Of all state machines of the account; no value is reported below 10,000:
             # https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
-            cloudwatch.Metric(
-                namespace="AWS/States", metric_name="OpenExecutionCount", period=_LONGER, statistic="Maximum"
+            cloudwatch.MathExpression(
+                expression="100 * open / allowed",
+                using_metrics={"open": _states("OpenExecutionCount"), "allowed": _states("OpenExecutionLimit")},
+                label="% of the open executions that the account may have",
+                period=_LONGER,
             ),
             "More than 80 % of the executions that this account may have open in this region are: beyond its quota, "
             "tasks wait in the table for their start. Raise the quota, or make arming_window_days smaller.",
-            threshold=open_executions_quota * 0.8,
+            threshold=80,
         )
 
     def _alarm(  # noqa: PLR0913 - keyword-only, but for what every alarm says
@@ -145,6 +147,11 @@ def _mailbox(scope: Construct, email: str) -> sns.Topic:
         Acknowledgment(id="Serverless-SNSRedrivePolicy", reason="CloudWatch still shows the alarm that was not mailed"),
     )
     return topic
+
+
+def _states(name: str) -> cloudwatch.Metric:
+    """Return a metric of Step Functions for the account and region."""
+    return cloudwatch.Metric(namespace="AWS/States", metric_name=name, period=_LONGER, statistic="Maximum")
 
 
 def counted(

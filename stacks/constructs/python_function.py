@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.bundle import ROOT, bundle
+from stacks.bundle import ROOT, bundle, packages
 
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
 SERVICE: Final = "task-scheduler"
@@ -29,7 +29,11 @@ class _Bundler:
 
 
 def function_code() -> lambda_.Code:
-    """Bundle what all functions share into one asset, known by the hash of what is in it."""
+    """Bundle what all functions share into one asset, known by the hash of what is in it.
+
+    Raises BundleError here, not in the callback of CDK: what is raised there arrives as an error of jsii.
+    """
+    packages()
     return lambda_.Code.from_asset(
         str(ROOT),
         asset_hash_type=cdk.AssetHashType.OUTPUT,

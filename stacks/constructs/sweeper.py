@@ -9,6 +9,8 @@ from constructs import Construct
 
 from stacks.constructs.python_function import PythonFunction, Shared
 
+_MAX_AGE: Final = Duration.minutes(1)  # the shortest that both services take; by then the next one is due
+
 
 class Sweeper(Construct):
     """A rule and a function."""
@@ -29,15 +31,22 @@ class Sweeper(Construct):
             description="Starts parked tasks and mends overdue ones",
             timeout_seconds=55,  # less than the minute between two runs
         )
+        # Neither EventBridge nor Lambda may keep an invocation for later, as both would for hours: after a shortage of
+        # execution environments all that had been missed would run at once.
+        self.function.configure_async_invoke(max_event_age=_MAX_AGE, retry_attempts=0)
         events.Rule(
             self,
             "EveryMinute",
             schedule=events.Schedule.rate(Duration.minutes(1)),
-            targets=[targets.LambdaFunction(self.function)],
+            targets=[targets.LambdaFunction(self.function, max_event_age=_MAX_AGE, retry_attempts=0)],
         )
         Validations.of(self).acknowledge(
             Acknowledgment(
                 id="Serverless-EventBusDLQ",
                 reason="The next minute's sweep does what one missed; an alarm tells of none",
-            )
+            ),
+            Acknowledgment(
+                id="Serverless-LambdaAsyncFailureDestination",
+                reason="The next minute's sweep does what one missed; there is nothing in an invocation to keep",
+            ),
         )

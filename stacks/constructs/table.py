@@ -31,10 +31,21 @@ class Table(dynamodb.Table):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=settings.production
             ),
-            removal_policy=RemovalPolicy.RETAIN if settings.keep_tables else RemovalPolicy.DESTROY,
+            removal_policy=_removal_policy(settings),
         )
         Validations.of(self).acknowledge(
             Acknowledgment(
                 id="AwsSolutions-DDB3", reason="It costs by the gigabyte; the setting production turns it on"
             )
         )
+
+
+def _removal_policy(settings: Settings) -> RemovalPolicy:
+    """Keep the table when its stack goes, but not when the stack's creation fails: then it holds nothing.
+
+    With deletion protection CloudFormation could not delete it either, and the rollback itself would fail:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+    """
+    if not settings.keep_tables:
+        return RemovalPolicy.DESTROY
+    return RemovalPolicy.RETAIN if settings.production else RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE

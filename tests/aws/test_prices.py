@@ -218,8 +218,15 @@ def test_a_listener_takes_the_units_that_the_page_counts(metered: tuple[World, M
 
 def test_every_usage_has_a_price_and_a_name_of_its_own(size: int) -> None:
     cost = Cost(size)
-    for usage in (cost.emitted(), cost.cancel(), cost.https_delivery(), cost.streamed(), cost.listener(), cost.idle()):
+    of_a_task = (cost.emitted(), cost.cancel(), cost.https_delivery(), cost.streamed())
+    of_a_month = (cost.listener(), cost.idle(), cost.environment(), cost.polling(), cost.monitoring())
+    for usage in (*of_a_task, *of_a_month):
         assert usage.keys() <= PRICES.keys()
+
+
+def test_an_environment_reads_both_versions_of_the_secret_every_five_minutes(size: int) -> None:
+    assert Cost(size).environment() == {"Secrets Manager calls": 2 * 12 * 730}
+    assert Cost(size, Deployment(secrets=0)).environment() == {"Secrets Manager calls": 0}
 
 
 def test_a_month_is_the_sum_of_what_happens_in_it(size: int) -> None:

@@ -28,7 +28,6 @@ def other_stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
         keep_tables=False,
         dashboard=False,
         alarm_email=EMAIL,
-        open_executions_quota=2_000_000,
         recorder_concurrency=20,
         log_retention_days=7,
         task_retention_days=60,

@@ -9,7 +9,7 @@ EVENTS: Final = "<EventLog/Events.Arn>"
 MACHINE: Final = "<Timer/StateMachine>"
 EXECUTIONS: Final = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<AWS::StackName>-timer:*"
 QUEUE: Final = "<Recorder/Events.Arn>"
-SECRET: Final = "<Secret/Value.Id>"  # noqa: S105 - the name of a resource
+SECRET: Final = "<Secret/Value>"  # noqa: S105 - the name of a resource
 TOPIC: Final = "<Delivery/Topic>"
 
 API: Final = "Api/FunctionRole"

@@ -13,6 +13,7 @@ from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+CONTEXT: Final[Mapping[str, Any]] = json.loads((ROOT / "cdk.json").read_text())["context"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ class Synthesis:
 
 def synthesise(folder: Path, settings: Settings, *plugins: Callable[[cdk.App], IPolicyValidationPlugin]) -> Synthesis:
     """Synthesise in this process, where CDK is loaded only once."""
-    app = cdk.App(outdir=str(folder), analytics_reporting=False, context={"aws:cdk:enable-path-metadata": True})
+    app = cdk.App(
+        outdir=str(folder), analytics_reporting=False, context={**CONTEXT, "aws:cdk:enable-path-metadata": True}
+    )
     for plugin in plugins:
         cdk.Validations.of(app).add_plugins(plugin(app))
     TaskSchedulerStack(app, settings.stack, settings=settings)

@@ -117,6 +117,13 @@ def test_who_is_throttled_is_told_when_to_try_again(stack: Synthesis) -> None:
     assert throttled.properties["ResponseParameters"] == {"gatewayresponse.header.Retry-After": "'1'"}
 
 
+def test_a_request_for_which_lambda_has_no_capacity_is_answered_with_503_and_retry_after(stack: Synthesis) -> None:
+    """Without a response of its own API Gateway answers 500, which our client does not retry."""
+    [failure] = stack.resources("ApiGateway::GatewayResponse", under="Api/Rest/INTEGRATION_FAILURE")
+    assert failure.properties["StatusCode"] == "503"
+    assert failure.properties["ResponseParameters"] == {"gatewayresponse.header.Retry-After": "'1'"}
+
+
 def test_a_changed_answer_is_deployed(stack: Synthesis) -> None:
     """A deployment is a snapshot: what it does not depend on is in it or not, as chance has it."""
     needed = set(stack.resource("ApiGateway::Deployment").whole["DependsOn"])

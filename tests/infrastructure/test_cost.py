@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from bench.cost import SMALL, Cost, Deployment, main, million
+from bench.cost import IDLE_METRICS, METRICS, SECRET_CACHE_S, SMALL, Cost, Deployment, main, million
 from bench.scale import limits
 from task_scheduler.aws import names
+from task_scheduler.aws.secret import CACHE_S
+from task_scheduler.metrics import Metric
 from tests.infrastructure.synthesis import Synthesis
 
 
@@ -20,7 +22,7 @@ def test_the_page_reckons_with_the_stack_that_a_stranger_deploys(stack: Synthesi
 
 def test_other_settings_make_another_price(other_stack: Synthesis) -> None:
     other = Deployment.of(other_stack.template)
-    assert other == Deployment(task_days=60, event_days=14, recorders=20)
+    assert other == Deployment(task_days=60, event_days=14, recorders=20, alarms=11, dashboards=0)
     assert million(Cost(SMALL, other).emitted()) > million(Cost(SMALL).emitted())
 
 
@@ -37,6 +39,12 @@ def test_the_command_adds_up_a_month_by_the_template_that_it_is_given(
     assert re.search(r"Secrets Manager +0\.00", without)
     parts = [float(figure) for name, figure in figures.items() if name != "together"]
     assert sum(parts) == pytest.approx(float(figures["together"]), abs=0.05)
+
+
+def test_the_page_counts_what_the_code_does_while_nothing_is_scheduled() -> None:
+    assert SECRET_CACHE_S == CACHE_S
+    assert len({*names.SWEEPER_COUNTS, Metric.PENDING}) == IDLE_METRICS
+    assert len({*names.SWEEPER_COUNTS, *Metric}) == METRICS
 
 
 def test_without_a_secret_there_is_none_to_pay(open_stack: Synthesis) -> None:

@@ -14,6 +14,7 @@ from stacks.settings import Settings
 from tests.conformance.api import Accepted, Api, Deployment
 from tests.conformance.clock import eventually, now_ms
 from tests.conformance.contract import JsonObject
+from tests.infrastructure.inventory import Names, names_of
 from tests.infrastructure.synthesis import Synthesis, synthesise
 from tests.infrastructure.test_recovery import Stack
 from tests.unit.documents import ROOT, blocks
@@ -24,8 +25,6 @@ LEFT: Final = "left-of-the-old-stack"
 RECORDED_S: Final = 60
 LOOKED_AT_S: Final = 46  # the sweeper looks at what is later than 45 s
 SOON_S: Final = 10  # longer than it takes to destroy, and shorter than to destroy and deploy
-
-Names = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -46,25 +45,6 @@ class Story:
     log: dict[str, list[int]]
     """When each of the three was emitted by the second."""
     left_at_last: Names
-
-
-def names_of(deployment: emulator.Deployment) -> Names:
-    """Return the names of everything that there is of the stack, by kind."""
-    client = deployment.client
-    found = {
-        "tables": client("dynamodb").list_tables()["TableNames"],
-        "functions": [one["FunctionName"] for one in client("lambda").list_functions()["Functions"]],
-        "machines": [one["name"] for one in client("stepfunctions").list_state_machines()["stateMachines"]],
-        "topics": [one["TopicArn"].rpartition(":")[2] for one in client("sns").list_topics()["Topics"]],
-        "queues": [one.rpartition("/")[2] for one in client("sqs").list_queues().get("QueueUrls", [])],
-        "secrets": [one["Name"] for one in client("secretsmanager").list_secrets()["SecretList"]],
-        "logs": [one["logGroupName"].rpartition("/")[2] for one in client("logs").describe_log_groups()["logGroups"]],
-        "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
-        "rules": [one["Name"] for one in client("events").list_rules()["Rules"]],
-        "roles": [one["RoleName"] for one in client("iam").list_roles()["Roles"]],
-        "APIs": [one["name"] for one in client("apigateway").get_rest_apis()["items"]],
-    }
-    return {kind: [name for name in names if name.startswith("TaskScheduler")] for kind, names in found.items()}
 
 
 def keep_apart(dynamodb: Any, name: str) -> None:  # noqa: ANN401 - a client

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -11,18 +12,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from string import punctuation
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
+import aws_cdk as cdk
 import boto3
 import httpx
 import pytest
 
 from emulator import Deployment, Emulator, EmulatorError, deployed
+from emulator.corrections.secretsmanager import InvalidParameterError, random_password
 from emulator.deployment import client
 from emulator.process import HOST
 from emulator.tools import REGION, ROOT
+from stacks.settings import Settings
+from stacks.task_scheduler_stack import TaskSchedulerStack
+from task_scheduler.client import Client
 from tests.conformance.clock import eventually
+from tests.infrastructure.inventory import names_of
+from tests.infrastructure.synthesis import CONTEXT, synthesise
 
 PAST: Final = "2020-08-21T04:29:00.951Z"
 
@@ -50,6 +59,13 @@ def small() -> Iterator[Deployment]:
     with deployed(settings={"secret": "off", "requests_per_second": "1", "request_burst": "5"}) as deployment:
         assert deployment.secret == ""
         yield deployment
+
+
+@pytest.fixture(scope="module")
+def usual(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """Another one beside it, open but with the usual limits."""
+    settings = Settings(stack="TaskSchedulerUsual", secret=False)
+    return small.deploy(synthesise(tmp_path_factory.mktemp("usual"), settings).folder)
 
 
 def is_free(port: int) -> bool:
@@ -185,6 +201,116 @@ def test_who_asks_too_often_is_told_so(small: Deployment) -> None:
     refusal = next(answer for answer in answers if answer.status_code == httpx.codes.TOO_MANY_REQUESTS)
     assert refusal.headers["retry-after"] == "1"
     assert refusal.json() == {"errors": ["Too many requests. Please wait a second and try again."]}
+
+
+@pytest.mark.emulator
+def test_a_request_without_a_free_function_gets_503_with_retry_after_and_our_client_retries_it(
+    usual: Deployment,
+) -> None:
+    """As a new account, with ten concurrent executions, soon meets it."""
+    functions = usual.client("lambda")
+    [api] = [
+        one["FunctionName"]
+        for one in functions.list_functions()["Functions"]
+        if one["FunctionName"].startswith("TaskSchedulerUsual-ApiFunction")
+    ]
+    functions.put_function_concurrency(FunctionName=api, ReservedConcurrentExecutions=0)
+    pauses = []
+
+    def free(pause: float) -> None:
+        pauses.append(pause)
+        functions.delete_function_concurrency(FunctionName=api)
+
+    response = httpx.get(f"{usual.url}tasks")
+    assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert response.headers["retry-after"] == "1"
+    assert list(response.json()) == ["errors"]
+    with Client(usual.url, secret="", sleep=free) as client:
+        assert client.schedule_in(3600, "accepted at the second attempt").id
+    [pause] = pauses
+    assert pause >= 1
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """The stack as it once was: with a secret that Secrets Manager cannot generate."""
+    app = cdk.App(outdir=str(tmp_path / "broken"), analytics_reporting=False, context=CONTEXT)
+    stack = TaskSchedulerStack(app, "TaskSchedulerBroken", settings=Settings())
+    secret = stack.node.find_child("Secret").node.find_child("Value").node.default_child
+    generated = {"ExcludeCharacters": punctuation, "PasswordLength": 40}
+    cast("cdk.CfnResource", secret).add_property_override("GenerateSecretString", generated)
+    cast("cdk.CfnResource", secret).add_property_deletion_override("GenerateSecretString.ExcludePunctuation")
+    return Path(app.synth().directory)
+
+
+@pytest.mark.emulator
+def test_a_failed_first_deployment_leaves_nothing_behind_and_the_next_one_works(
+    small: Deployment, broken: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(EmulatorError, match="All characters of the desired type have been excluded"):
+        small.deploy(broken)
+    left = {kind: names for kind, names in names_of(small, "TaskSchedulerBroken").items() if names}
+    assert left == {}
+    settings = Settings(stack="TaskSchedulerBroken")
+    works = small.deploy(synthesise(tmp_path / "mended", settings).folder)
+    assert works.secret.isalnum()
+    assert len(names_of(small, "TaskSchedulerBroken")["tables"]) == 2
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ({"ExcludeCharacters": punctuation}, "All characters of the desired type have been excluded."),
+        (
+            {"ExcludePunctuation": True, "ExcludeNumbers": True, "ExcludeLowercase": True, "ExcludeUppercase": True},
+            "All characters of the desired type have been excluded.",
+        ),
+        ({"PasswordLength": 3}, "The password length is too short for the required character types."),
+        ({"PasswordLength": 4097}, "PasswordLength must be between 1 and 4096."),
+    ],
+    ids=["a class emptied", "all classes off", "too short for its classes", "too long"],
+)
+def test_the_emulator_generates_no_password_that_secrets_manager_would_reject(
+    small: Deployment, properties: dict[str, Any], message: str
+) -> None:
+    client = small.client("secretsmanager")
+    with pytest.raises(client.exceptions.ClientError, match=re.escape(message)):
+        client.get_random_password(**properties)
+    with pytest.raises(InvalidParameterError, match=re.escape(message)):
+        random_password(properties)
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({}, r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[^a-zA-Z\d]).{32}"),
+        ({"ExcludePunctuation": "true", "PasswordLength": "3"}, r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[a-zA-Z\d]{3}"),
+        ({"ExcludeCharacters": punctuation, "RequireEachIncludedType": False}, r"[a-zA-Z\d]{32}"),
+        ({"IncludeSpace": True, "PasswordLength": 5}, r"(?=.* ).{5}"),
+        ({"ExcludeLowercase": True, "ExcludeNumbers": True, "ExcludePunctuation": True}, r"[A-Z]{32}"),
+    ],
+)
+def test_a_generated_password_has_a_character_of_each_class_that_is_left_on(
+    properties: dict[str, Any], expected: str
+) -> None:
+    for _ in range(20):
+        assert re.fullmatch(expected, random_password(properties))
+
+
+@pytest.mark.emulator
+def test_a_reference_to_a_secret_is_its_arn(small: Deployment) -> None:
+    template = {
+        "Resources": {"Secret": {"Type": "AWS::SecretsManager::Secret", "Properties": {"GenerateSecretString": {}}}},
+        "Outputs": {"Reference": {"Value": {"Ref": "Secret"}}},
+    }
+    cloudformation = small.client("cloudformation")
+    cloudformation.create_stack(StackName="Referring", TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="Referring", WaiterConfig={"Delay": 0.1})
+    [stack] = cloudformation.describe_stacks(StackName="Referring")["Stacks"]
+    [output] = stack["Outputs"]
+    secret = small.client("secretsmanager").describe_secret(SecretId=output["OutputValue"])
+    assert secret["ARN"] == output["OutputValue"]
 
 
 @pytest.mark.emulator

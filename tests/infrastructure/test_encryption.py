@@ -22,6 +22,7 @@ WITHOUT_DATA: Final = frozenset(
         "AWS::Events::Rule",
         "AWS::IAM::Policy",
         "AWS::IAM::Role",
+        "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::EventSourceMapping",
         "AWS::Lambda::Permission",
         "AWS::SNS::TopicPolicy",

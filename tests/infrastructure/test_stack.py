@@ -1,12 +1,18 @@
 """What a deployment has and what it says of itself."""
 
+import json
+import re
 from typing import Final
 
 import pytest
 
+from emulator.corrections.secretsmanager import random_password
 from stacks.constructs.recorder import TIMEOUT_SECONDS
+from stacks.deployment_file import METADATA
+from stacks.settings import Settings
 from task_scheduler.aws import names
 from tests.infrastructure.synthesis import ROOT, Synthesis
+from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
 
 OUTPUTS: Final = {"ApiUrl", "TopicArn", "StateMachineArn", "SecretArn"}
 API_GATEWAY_TIMEOUT_S: Final = 29
@@ -25,16 +31,18 @@ def test_a_deployment_says_what_people_need_of_it(stack: Synthesis) -> None:
     assert stack.text(outputs["ApiUrl"]["Value"]) == url
     assert stack.text(outputs["TopicArn"]["Value"]) == "<Delivery/Topic>"
     assert stack.text(outputs["StateMachineArn"]["Value"]) == "<Timer/StateMachine>"
-    assert stack.text(outputs["SecretArn"]["Value"]) == "<Secret/Value.Id>"
+    assert stack.text(outputs["SecretArn"]["Value"]) == "<Secret/Value>"
 
 
-def test_the_secret_is_generated_of_letters_and_digits_and_no_template_holds_it(stack: Synthesis) -> None:
-    secret = stack.resource("SecretsManager::Secret").properties
-    generated = secret["GenerateSecretString"]
-    assert generated["PasswordLength"] == 40
-    assert set("'\"\\$`!-_ ") - {" "} <= set(generated["ExcludeCharacters"])
-    assert not any(character.isalnum() for character in generated["ExcludeCharacters"])
-    assert "SecretString" not in secret
+def test_generated_secrets_are_accepted_by_secrets_manager_and_need_no_quoting(
+    stack: Synthesis, other_stack: Synthesis
+) -> None:
+    """By the rules of Secrets Manager as the emulator has them: emulator/corrections/secretsmanager.py."""
+    for one in (stack, other_stack):
+        for secret in one.resources("SecretsManager::Secret"):
+            assert "SecretString" not in secret.properties, "a template must not hold it"
+            password = random_password(secret.properties["GenerateSecretString"])
+            assert re.fullmatch(r"[A-Za-z0-9]{40}", password)
     assert not stack.warnings
 
 
@@ -54,7 +62,7 @@ def test_the_functions_know_where_everything_is(stack: Synthesis, function: str)
         names.TASKS_TABLE: "<Registry/Tasks>",
         names.EVENTS_TABLE: "<EventLog/Events>",
         names.STATE_MACHINE_ARN: "<Timer/StateMachine>",
-        names.SECRET_ARN: "<Secret/Value.Id>",
+        names.SECRET_ARN: "<Secret/Value>",
         names.ARMING_WINDOW_DAYS: "1.0",
         names.TASK_RETENTION_DAYS: "30",
         names.EVENT_RETENTION_DAYS: "7",
@@ -133,9 +141,10 @@ def test_tables_are_paid_by_the_request_and_forget_what_has_expired(stack: Synth
         }
 
 
-def test_tables_outlive_the_stack_and_are_easy_to_delete(stack: Synthesis) -> None:
+def test_tables_outlive_the_stack_but_not_a_failed_creation_and_are_easy_to_delete(stack: Synthesis) -> None:
     for table in stack.resources("DynamoDB::Table"):
-        assert table.whole["DeletionPolicy"] == table.whole["UpdateReplacePolicy"] == "Retain"
+        assert table.whole["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert table.whole["UpdateReplacePolicy"] == "Retain"
         assert table.properties["DeletionProtectionEnabled"] is False
         assert table.properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": False}
 
@@ -144,6 +153,35 @@ def test_tables_in_production_can_be_restored_and_cannot_be_deleted(other_stack:
     for table in other_stack.resources("DynamoDB::Table"):
         assert table.properties["DeletionProtectionEnabled"] is True
         assert table.properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_no_other_resource_outlives_the_stack(stack: Synthesis, other_stack: Synthesis) -> None:
+    for one in (stack, other_stack):
+        kept = {
+            resource["Type"]
+            for resource in one.template["Resources"].values()
+            if resource.get("DeletionPolicy", "Delete") != "Delete"
+        }
+        assert kept <= {"AWS::DynamoDB::Table"}
+
+
+def test_an_invocation_of_the_sweeper_is_neither_kept_nor_repeated(stack: Synthesis) -> None:
+    """Neither by Lambda nor by EventBridge, which would do so for hours and start all of them at once."""
+    asynchronous = stack.resource("Lambda::EventInvokeConfig").properties
+    assert stack.text(asynchronous["FunctionName"]) == "<Sweeper/Function>"
+    assert asynchronous["Qualifier"] == "$LATEST"
+    [target] = stack.resource("Events::Rule").properties["Targets"]
+    for policy in (asynchronous, target["RetryPolicy"]):
+        assert (policy["MaximumEventAgeInSeconds"], policy["MaximumRetryAttempts"]) == (60, 0)
+
+
+def test_a_template_records_the_settings_that_differ_from_their_defaults(
+    stack: Synthesis, other_stack: Synthesis
+) -> None:
+    assert stack.template["Metadata"][METADATA] == "{}"
+    recorded = json.loads(other_stack.template["Metadata"][METADATA])
+    assert recorded["subscribers"] == [HTTPS, EMAIL, QUEUE, FUNCTION]
+    assert Settings.of(recorded).changed() == recorded | {"subscribers": (HTTPS, EMAIL, QUEUE, FUNCTION)}
 
 
 def test_tables_go_with_the_stack_if_asked_to(other_stack: Synthesis) -> None:

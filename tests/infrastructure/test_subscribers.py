@@ -68,5 +68,5 @@ def test_the_page_about_subscribers_names_what_there_is(other_stack: Synthesis) 
     page = (ROOT / "docs" / "aws-subscribers.md").read_text()
     [queue] = other_stack.resources("SQS::Queue", under="Subscribers/")
     [alarm] = other_stack.resources("CloudWatch::Alarm", under="Monitoring/NotDelivered")
-    for name in ("scheduler:subscribers", "TopicArn", queue.path, alarm.path.removeprefix("Monitoring/")):
+    for name in ("`subscribers`", "TopicArn", queue.path, alarm.path.removeprefix("Monitoring/")):
         assert name in page

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
@@ -112,8 +113,11 @@ def verbs(text: str, _document: Path) -> list[str]:
 
 
 def settings(text: str, _document: Path) -> list[str]:
-    known = {field.name for field in fields(Settings)}
-    return sorted(set(re.findall(r"scheduler:([a-z_]+)", text)) - known)
+    known = {field.name for field in fields(Settings)} | {"file"}
+    given = re.findall(r"scheduler:([a-z_]+)", text)
+    for block in blocks(text, "toml"):
+        given += tomllib.loads(block)
+    return sorted(set(given) - known)
 
 
 def variables(text: str, _document: Path) -> list[str]:

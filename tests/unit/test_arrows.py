@@ -115,6 +115,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.aws.names",
         "task_scheduler.metrics",
     },
+    "stacks.preconditions": {"boto3", "botocore", "stacks"},
     "app": {"aws_cdk", "stacks"},
     "audit": set(),
     "releases": {"aws_cdk", "stacks", "task_scheduler"},

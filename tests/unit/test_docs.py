@@ -9,7 +9,8 @@ import click
 import pytest
 from standardwebhooks import Webhook
 
-from bench.cost import Cost, million
+from bench.cost import Cost, dollars, million
+from docs.costs import idle_parts
 from docs.generate import PARTS, parts_of, regenerated
 from stacks.settings import Settings
 from task_scheduler import timestamp
@@ -56,6 +57,7 @@ def test_what_a_document_says_is_so(check: str, document: Path) -> None:
         ("verbs", "`make dinner`"),
         ("verbs", "`make run SALT=1`"),
         ("settings", "`-c scheduler:listeners=5`"),
+        ("settings", "```toml\nlisteners = 5\n```"),
         ("variables", "`TASK_SCHEDULER_PASSWORD`"),
         ("links", "[gone](gone.md)"),
         ("links", "[nowhere](local.md#nowhere)"),
@@ -170,6 +172,15 @@ def test_the_pages_that_name_the_cost_have_the_one_that_was_counted() -> None:
     assert re.findall(r"\$(\d+)(?= for a million on AWS|, \[counted\])", COMPARISON) == [cost] * 2
     assert f"About ${cost} for a million tasks" in AWS
     assert re.search(rf"For a million tasks with small messages, about {cost} US dollars", README)
+
+
+def test_the_pages_that_name_the_cost_of_an_idle_deployment_have_the_one_that_was_counted() -> None:
+    total = f"{sum(dollars(usage) for _, usage, _ in idle_parts()):.2f}"
+    assert f"at most ${total} where" in README
+    assert f"and ${total} in an account" in AWS
+    listener = round(dollars(Cost().listener()))
+    assert f"about ${listener}." in README
+    assert f"${listener} a month for each listener" in AWS
 
 
 def test_the_limits_in_the_readme_are_those_in_the_code() -> None:

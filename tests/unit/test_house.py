@@ -14,7 +14,7 @@ import pytest
 import task_scheduler
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-LOCKS: Final = ("dev", "lambda", "run", "uv")
+LOCKS: Final = ("deploy", "dev", "lambda", "node", "run", "uv")
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MAKEFILE: Final = (ROOT / "Makefile").read_text()
 
@@ -80,17 +80,23 @@ def test_a_lock_names_no_registry_and_no_folder_of_a_machine(name: str) -> None:
     assert not re.search(r"^\s*-", lock(name).replace("    --hash=", ""), re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["lambda", "run", "uv"])
+@pytest.mark.parametrize("name", ["deploy", "lambda", "node", "run", "uv"])
 def test_development_has_the_very_versions_of_every_other_lock(name: str) -> None:
     development = pins("dev")
     assert pins(name)
     assert {package: development.get(package) for package in pins(name)} == pins(name)
 
 
-def test_what_lambda_gets_and_what_the_local_engine_gets_agree() -> None:
-    functions, local = pins("lambda"), pins("run")
-    shared = functions.keys() & local.keys()
-    assert {name: functions[name] for name in shared} == {name: local[name] for name in shared}
+def test_what_deploys_has_all_that_the_functions_carry_and_nothing_of_the_tests() -> None:
+    assert pins("lambda").items() <= pins("deploy").items()
+    assert {"aws-cdk-lib", "constructs", "boto3"} <= pins("deploy").keys()
+    assert not {"pytest", "ministack", "moto", "cdk-preflight", "cdk-nag"} & pins("deploy").keys()
+
+
+@pytest.mark.parametrize(("one", "other"), [("lambda", "run"), ("deploy", "run")])
+def test_locks_that_share_an_environment_agree(one: str, other: str) -> None:
+    shared = pins(one).keys() & pins(other).keys()
+    assert {name: pins(one)[name] for name in shared} == {name: pins(other)[name] for name in shared}
 
 
 def test_every_requirement_that_people_wrote_is_locked_as_they_wrote_it() -> None:

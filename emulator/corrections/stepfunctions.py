@@ -1,6 +1,5 @@
-"""What the emulator does otherwise than AWS does, and this project needs: set right inside its process."""
+"""Step Functions: the integration with SNS."""
 
-import asyncio.constants
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Final
@@ -14,14 +13,11 @@ _PUBLISH: Final = "arn:aws:states:::sns:publish"
 _machine_role: Final[ContextVar[str]] = ContextVar("machine_role")
 
 
-def apply() -> None:
-    """Correct the emulator, before it starts."""
-    # With TLS it would listen on port 443 too, where it may: for Cognito, which nobody here uses.
-    app._port_is_bindable = lambda _host, _port: False  # noqa: SLF001 - there is no setting for it
-    # asyncio waits 30 s for each client that keeps a TLS connection open to say goodbye; by then the emulator would
-    # have been ended by force, its state unsaved.
-    asyncio.constants.SSL_SHUTDOWN_TIMEOUT = 0.5
+def publish_with_the_role_of_the_machine() -> None:
+    """Check `sns:Publish` against the role of the state machine, and pass on message attributes.
 
+    ministack 1.5.33 asks no state machine for its role, and reads attributes in the query protocol's form only.
+    """
     execute = stepfunctions._execute_task  # noqa: SLF001 - there is no other place to take hold of
     integrations = stepfunctions._SERVICE_DISPATCH  # noqa: SLF001 - the same
     publish = integrations[_PUBLISH]

@@ -1,0 +1,110 @@
+"""Secrets Manager: how it generates passwords and which requests it rejects, and what CloudFormation calls a secret."""
+
+import json
+import secrets
+import string
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ministack.core.responses import (  # type: ignore[import-untyped]  # it has no types
+    error_response_json,
+    json_response,
+)
+from ministack.services import secretsmanager  # type: ignore[import-untyped]  # the same
+from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]  # the same
+
+_CLASSES: Final[Mapping[str, str]] = {
+    "ExcludeLowercase": string.ascii_lowercase,
+    "ExcludeUppercase": string.ascii_uppercase,
+    "ExcludeNumbers": string.digits,
+    "ExcludePunctuation": string.punctuation,
+}
+"""Each switch with the characters that it turns off."""
+
+_DEFAULT_LENGTH: Final = 32
+_MAX_LENGTH: Final = 4096
+
+Request = Mapping[str, Any]
+"""The parameters of GetRandomPassword, which are also those of GenerateSecretString."""
+
+
+class InvalidParameterError(ValueError):
+    """Secrets Manager rejects the request; the text is its message."""
+
+
+def random_password(request: Request) -> str:
+    """Generate a password; raises InvalidParameterError where Secrets Manager does.
+
+    Parameters and limits: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetRandomPassword.html
+    A class that is not switched off but has all its characters excluded is rejected, as RequireEachIncludedType is true
+    by default: measured by the author of cdk-preflight (rule pf-secretsmanager-generate-secret-string).
+    """
+    length = int(request.get("PasswordLength", _DEFAULT_LENGTH))
+    if not 1 <= length <= _MAX_LENGTH:
+        raise InvalidParameterError(f"PasswordLength must be between 1 and {_MAX_LENGTH}.")
+    included = [characters for switch, characters in _CLASSES.items() if not _is_on(request, switch)]
+    if _is_on(request, "IncludeSpace"):
+        included.append(" ")
+    excluded = request.get("ExcludeCharacters", "")
+    left = [[one for one in characters if one not in excluded] for characters in included]
+    each = _is_on(request, "RequireEachIncludedType", default=True)
+    if not any(left) or (each and not all(left)):
+        raise InvalidParameterError("All characters of the desired type have been excluded.")
+    if each and length < len(left):
+        raise InvalidParameterError("The password length is too short for the required character types.")
+    every = [one for characters in left for one in characters]
+    password = [secrets.choice(characters) for characters in left] if each else []
+    password += [secrets.choice(every) for _ in range(length - len(password))]
+    secrets.SystemRandom().shuffle(password)
+    return "".join(password)
+
+
+def generate_passwords_as_aws_does() -> None:
+    """Generate by `random_password`, for GetRandomPassword and for templates.
+
+    ministack 1.5.33 ignores ExcludePunctuation and its like in templates, and rejects nothing.
+    """
+
+    def get_random_password(request: Request) -> Any:  # noqa: ANN401 - ministack's own
+        try:
+            return json_response({"RandomPassword": random_password(request)})
+        except InvalidParameterError as error:
+            return error_response_json("InvalidParameterException", str(error), 400)
+
+    def secret_string(properties: Request) -> str:
+        generate = properties.get("GenerateSecretString")
+        if not generate or properties.get("SecretString"):
+            return str(properties.get("SecretString", ""))
+        password = random_password(generate)  # an error fails the resource
+        if "SecretStringTemplate" not in generate:
+            return password
+        return json.dumps(json.loads(generate["SecretStringTemplate"]) | {generate["GenerateStringKey"]: password})
+
+    secretsmanager._get_random_password = get_random_password  # noqa: SLF001 - there is no other place to take hold of
+    provisioners._sm_secret_string = secret_string  # noqa: SLF001 - the same
+
+
+def refer_to_secrets_by_arn() -> None:
+    """Let `Ref` return the ARN of a secret, where ministack 1.5.33 returns its name.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-secretsmanager-secret.html
+    """
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]  # noqa: SLF001 - the same
+    create, update, delete = (handlers[verb] for verb in ("create", "update", "delete"))
+
+    def name_of(arn: str) -> str:
+        found = (name for name, secret in secretsmanager._secrets.items() if secret["ARN"] == arn)  # noqa: SLF001 - the same
+        return next(found, arn)
+
+    def with_arn(created: tuple[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
+        _name, attributes = created
+        return attributes["Id"], attributes
+
+    handlers["create"] = lambda *given: with_arn(create(*given))
+    handlers["update"] = lambda arn, *given, **named: with_arn(update(name_of(arn), *given, **named))
+    handlers["delete"] = lambda arn, properties: delete(name_of(arn), properties)
+
+
+def _is_on(request: Request, name: str, *, default: bool = False) -> bool:
+    """Read a switch, which JSON has as true and templates often as "true"."""
+    return str(request.get(name, default)).lower() == "true"

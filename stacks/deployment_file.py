@@ -1,0 +1,81 @@
+"""deployment.toml, the settings of an operator's deployment, and what overrides them for a single run."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from stacks.settings import PREFIX, SettingError, Settings
+
+NAME: Final = "deployment.toml"
+_FILE: Final = f"{PREFIX}file"
+"""Names another file in the context, or none with an empty value."""
+
+METADATA: Final = "TaskScheduler::Settings"
+"""Where a template records, as JSON text, the settings that it was made with and that differ from their defaults."""
+
+
+@dataclass(frozen=True)
+class GivenSettings:
+    """The settings of a deployment and where they come from."""
+
+    settings: Settings
+    given: frozenset[str]
+    """The names that the file or the context has, whatever their values."""
+    sources: tuple[str, ...]
+    """The file that was read, and `-c` if the context has settings: both may be missing."""
+
+
+def read(context: Mapping[str, Any], folder: Path) -> GivenSettings:
+    """Read deployment.toml in a folder, and the context of the CDK over it.
+
+    Raises SettingError, whose text says where the mistake is.
+    """
+    given = {key.removeprefix(PREFIX): value for key, value in context.items() if key.startswith(PREFIX)}
+    known = {setting.name for setting in fields(Settings)}
+    if forgotten := sorted(known & context.keys()):
+        raise SettingError(" ".join(f"{name} has to be written {PREFIX}{name}." for name in forgotten))
+    path = _path(given.pop("file", None), folder)
+    kept = _parse(path) if path else {}
+    sources = [path.name] if path else []
+    sources += ["-c"] if given else []
+    values = {**kept, **given}
+    try:
+        return GivenSettings(Settings.of(values), frozenset(values), tuple(sources))
+    except SettingError as error:
+        raise SettingError(f"{' and '.join(sources)}: {error}") from None
+
+
+def lines(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line of deployment.toml for each setting; of a URL, which may hold a secret, only the host."""
+    for name, value in values.items():
+        shown = [_without_path(one) for one in value] if isinstance(value, tuple | list) else value
+        yield f"{name} = {json.dumps(shown)}"  # what a setting can be is written alike in JSON and TOML
+
+
+def _path(name: object, folder: Path) -> Path | None:
+    """Find the file: the usual one may be missing, one that was named may not."""
+    if name is None:
+        return path if (path := folder / NAME).is_file() else None
+    if name == "":
+        return None
+    if not (path := folder / str(name)).is_file():
+        raise SettingError(f"{_FILE}: there is no file {str(name)!r} in {folder}.")
+    return path
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path.name} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise SettingError(f"{path.name} cannot be read: {error.strerror}.") from None
+
+
+def _without_path(endpoint: str) -> str:
+    host = urlsplit(endpoint).hostname if endpoint.startswith("https://") else None
+    return f"https://{host}/..." if host else endpoint

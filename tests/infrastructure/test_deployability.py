@@ -1,0 +1,91 @@
+"""Whether AWS would accept the template: cdk-preflight's rules, over every combination of settings.
+
+CloudFormation's schemas accept what services then reject, and the first deployment rolls back. cdk-preflight collects
+such rejections, each of them reproduced on AWS; in strict mode it also fails on errors of CDK's template validation.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_secretsmanager as secretsmanager
+from cdk_preflight import Preflight
+
+from stacks.settings import Settings
+from stacks.task_scheduler_stack import TaskSchedulerStack
+from tests.infrastructure.synthesis import CONTEXT
+from tests.infrastructure.test_checks import violations
+from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+
+# Every setting that adds, removes or protects resources. All others only change a value within its bounds.
+CHOICES: Final[Mapping[str, tuple[Any, Any]]] = {
+    "secret": (True, False),
+    "production": (False, True),
+    "keep_tables": (True, False),
+    "dashboard": (True, False),
+    "alarm_email": (None, EMAIL),
+    "subscribers": ((), (HTTPS, EMAIL, QUEUE, FUNCTION)),
+}
+
+
+def combinations() -> Iterator[Settings]:
+    """Yield every combination; half of them, and half of each choice, also reserve concurrency."""
+    for number, values in enumerate(product(*CHOICES.values())):
+        reserved = 20 if number.bit_count() % 2 else None
+        yield Settings(
+            stack=f"TaskScheduler{number}",
+            stream_reserved_concurrency=reserved,
+            **dict(zip(CHOICES, values, strict=True)),
+        )
+
+
+def app(folder: Path) -> cdk.App:
+    checked = cdk.App(outdir=str(folder), analytics_reporting=False, context=CONTEXT)
+    Preflight.apply(checked, strict=True)
+    return checked
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The assembly of all combinations, each in a stack of its own."""
+    folder = tmp_path_factory.mktemp("combinations")
+    all_of_them = app(folder)
+    for settings in combinations():
+        TaskSchedulerStack(all_of_them, settings.stack, settings=settings)
+    all_of_them.synth()
+    return folder
+
+
+@pytest.mark.slow
+def test_no_combination_of_settings_has_what_aws_is_known_to_reject(checked: Path) -> None:
+    assert violations(checked) == []
+    assert len(list(checked.glob("*.template.json"))) == 2 ** len(CHOICES)
+
+
+@pytest.mark.slow
+def test_tables_are_deleted_when_a_creation_fails_unless_they_are_protected(checked: Path) -> None:
+    for settings in combinations():
+        template = json.loads((checked / f"{settings.stack}.template.json").read_text())
+        kept = "Retain" if settings.production else "RetainExceptOnCreate"
+        policies = {
+            resource["DeletionPolicy"]
+            for resource in template["Resources"].values()
+            if resource["Type"] == "AWS::DynamoDB::Table"
+        }
+        assert policies == {kept if settings.keep_tables else "Delete"}
+
+
+@pytest.mark.slow
+def test_the_rules_find_a_secret_that_cannot_be_generated_and_a_value_beyond_the_schema(tmp_path: Path) -> None:
+    careless = app(tmp_path)
+    stack = cdk.Stack(careless, "Careless")
+    punctuation = secretsmanager.SecretStringGenerator(exclude_characters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+    secretsmanager.Secret(stack, "Secret", generate_secret_string=punctuation)
+    queue = cdk.CfnResource(stack, "Queue", type="AWS::SQS::Queue")
+    queue.add_property_override("MessageRetentionPeriod", 99_999_999)
+    with pytest.raises(RuntimeError, match=r"(?s)(?=.*pf-secretsmanager-generate-secret-string)(?=.*F3034)"):
+        careless.synth()

@@ -1,0 +1,110 @@
+"""deployment.toml: read each time, overridden by the context, and shown without what may be secret."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks import deployment_file
+from stacks.deployment_file import NAME
+from stacks.settings import SettingError, Settings
+from tests.infrastructure.synthesis import ROOT
+from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+
+FULL = f"""
+stack = "TaskSchedulerStaging"
+production = true
+arming_window_days = 0.25
+log_retention_days = 365
+alarm_email = "{EMAIL}"
+subscribers = ["{HTTPS}", "{QUEUE}"]
+"""
+
+
+def test_without_a_file_all_settings_have_their_defaults(tmp_path: Path) -> None:
+    read = deployment_file.read({}, tmp_path)
+    assert (read.settings, read.given, read.sources) == (Settings(), frozenset(), ())
+
+
+def test_the_file_is_read_and_says_which_settings_it_has(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(FULL)
+    read = deployment_file.read({"aws:cdk:enable-path-metadata": True, "cli-telemetry": False}, tmp_path)
+    assert read.settings == Settings(
+        stack="TaskSchedulerStaging",
+        production=True,
+        arming_window_days=0.25,
+        log_retention_days=365,
+        alarm_email=EMAIL,
+        subscribers=(HTTPS, QUEUE),
+    )
+    assert read.given == tomllib.loads(FULL).keys()
+    assert read.sources == (NAME,)
+
+
+def test_the_context_overrides_the_file(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(FULL)
+    context = {"scheduler:production": "off", "scheduler:alarm_email": "", "scheduler:dashboard": "off"}
+    read = deployment_file.read(context, tmp_path)
+    assert (read.settings.production, read.settings.alarm_email, read.settings.dashboard) == (False, None, False)
+    assert read.settings.subscribers == (HTTPS, QUEUE)
+    assert read.given == {*tomllib.loads(FULL), "dashboard"}
+    assert read.sources == (NAME, "-c")
+
+
+def test_another_file_can_be_named_or_none(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(FULL)
+    (tmp_path / "deployment.test.toml").write_text("secret = false\n")
+    other = deployment_file.read({"scheduler:file": "deployment.test.toml"}, tmp_path)
+    assert (other.settings, other.sources) == (Settings(secret=False), ("deployment.test.toml",))
+    assert deployment_file.read({"scheduler:file": ""}, tmp_path).settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "sentence"),
+    [
+        ("production = yes", {}, "deployment.toml is not valid TOML: Invalid value (at line 1, column 14)."),
+        ("dashboard = true\ndashboard = false", {}, "deployment.toml is not valid TOML: Cannot overwrite a value"),
+        ("\xff", {}, "deployment.toml is not valid TOML: "),
+        ("producton = true", {}, "deployment.toml: producton is not a setting. The settings are alarm_email, "),
+        ('[production]\nx = "y"', {}, "deployment.toml: production must be on or off, not {'x': 'y'}."),
+        ("stream_listeners = 0", {}, "deployment.toml: stream_listeners must be a whole number from 1 to 1000, not 0."),
+        ("", {"scheduler:nope": "1"}, "deployment.toml and -c: nope is not a setting."),
+        ("", {"production": "on"}, "production has to be written scheduler:production."),
+        ("", {"scheduler:file": "gone.toml"}, "scheduler:file: there is no file 'gone.toml' in "),
+    ],
+)
+def test_a_mistake_is_rejected_with_its_place(
+    tmp_path: Path, text: str, context: dict[str, Any], sentence: str
+) -> None:
+    (tmp_path / NAME).write_bytes(text.encode("latin-1"))
+    with pytest.raises(SettingError) as rejected:
+        deployment_file.read(context, tmp_path)
+    assert str(rejected.value).startswith(sentence)
+
+
+def test_lines_are_those_of_a_file_but_show_only_the_host_of_a_url() -> None:
+    """A webhook's URL may hold a secret, and what synth prints ends in the log of a CI service."""
+    changed = Settings(
+        production=True,
+        arming_window_days=0.5,
+        alarm_email=EMAIL,
+        subscribers=("https://user:token@hooks.example.com/services/T0/B1?key=2", EMAIL, QUEUE, FUNCTION),
+    ).changed()
+    text = "\n".join(deployment_file.lines(changed))
+    assert tomllib.loads(text) == {
+        "production": True,
+        "arming_window_days": 0.5,
+        "alarm_email": EMAIL,
+        "subscribers": ["https://hooks.example.com/...", EMAIL, QUEUE, FUNCTION],
+    }
+
+
+def test_the_example_has_every_setting_and_is_valid_with_all_of_them(tmp_path: Path) -> None:
+    example = (ROOT / "deployment.example.toml").read_text()
+    assert tomllib.loads(example) == {}, "copied as it is, it must change nothing"
+    lines = [line.removeprefix("# ") for line in example.splitlines()]
+    text = "\n".join(line for line in lines if " = " in line or line.lstrip().startswith('"') or line == "]")
+    (tmp_path / NAME).write_text(text)
+    read = deployment_file.read({}, tmp_path)
+    assert read.given == Settings.__dataclass_fields__.keys()
