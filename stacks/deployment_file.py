@@ -50,7 +50,10 @@ def read(context: Mapping[str, Any], folder: Path) -> GivenSettings:
 
 
 def lines(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line of deployment.toml for each setting; of a URL, which may hold a secret, only the host."""
+    """Yield a line of deployment.toml for each setting, for people to read.
+
+    A URL, which may hold a secret, is shown by its host, and so that the line is rejected if it is copied as it is.
+    """
     for name, value in values.items():
         shown = [_without_path(one) for one in value] if isinstance(value, tuple | list) else value
         yield f"{name} = {json.dumps(shown)}"  # what a setting can be is written alike in JSON and TOML
@@ -78,4 +81,4 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _without_path(endpoint: str) -> str:
     host = urlsplit(endpoint).hostname if endpoint.startswith("https://") else None
-    return f"https://{host}/..." if host else endpoint
+    return f"https://{host}/ (path not shown)" if host else endpoint

@@ -96,8 +96,10 @@ def test_lines_are_those_of_a_file_but_show_only_the_host_of_a_url() -> None:
         "production": True,
         "arming_window_days": 0.5,
         "alarm_email": EMAIL,
-        "subscribers": ["https://hooks.example.com/...", EMAIL, QUEUE, FUNCTION],
+        "subscribers": ["https://hooks.example.com/ (path not shown)", EMAIL, QUEUE, FUNCTION],
     }
+    with pytest.raises(SettingError, match="subscribers must be https URLs"):
+        Settings.of(tomllib.loads(text))
 
 
 def test_the_example_has_every_setting_and_is_valid_with_all_of_them(tmp_path: Path) -> None:

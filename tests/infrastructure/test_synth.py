@@ -55,6 +55,7 @@ def properties(template: Mapping[str, Any]) -> dict[str, object]:
 def test_cdk_synth_needs_no_network_no_docker_and_no_account(stack: Synthesis, path: Path, tmp_path: Path) -> None:
     done = synth(path, tmp_path / "out")
     assert done.returncode == 0, done.stderr
+    assert "feature flags" not in done.stdout + done.stderr, "cdk flags --unstable=flags --set --recommended --all"
     template = json.loads((tmp_path / "out" / "TaskScheduler.template.json").read_text())
     assert properties(template) == properties(stack.template)
 
