@@ -9,10 +9,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -55,6 +57,9 @@ _CREDENTIALS_REJECTED: Final = frozenset(
     }
 )
 
+# How STS and SSM say that the caller may not do something; a role that does not exist is denied, too.
+_DENIALS: Final = frozenset({"AccessDenied", "AccessDeniedException", "NoSuchEntity"})
+
 # One that does not answer must not delay a deployment for long.
 _CONFIG: Final = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 
@@ -67,98 +72,100 @@ class Account:
     """The account and region that the CDK CLI is going to use, as far as its arguments and the environment tell."""
 
     def __init__(self, profile: str | None, qualifier: str) -> None:
-        self._qualifier = qualifier
+        """Read profiles and the environment; raises PreconditionError for a profile that does not exist."""
+        self._qualifier: Final = qualifier
+        configured = botocore.session.Session(profile=profile)
         try:
-            session = boto3.Session(profile_name=profile)
+            self._session: Final = boto3.Session(botocore_session=configured)
         except ProfileNotFound as error:
             raise PreconditionError(_no_credentials(str(error))) from None
         # The CLI reads both variables and falls back to this region; boto3 knows one of them and no fallback.
         named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        self.region: Final[str] = named or session.region_name or "us-east-1"
-        self._session = session
+        self.region: Final[str] = named or self._session.region_name or "us-east-1"
+        self.uses_mfa: Final = "mfa_serial" in configured.get_scoped_config()
 
-    def asks_for_a_code(self) -> bool:
-        """Tell whether its profile uses MFA: only the CLI shall ask for a code, which is good for one request."""
-        profiles: Mapping[str, Any] = self._session._session.full_config.get("profiles", {})  # noqa: SLF001 - boto3 has no way
-        return "mfa_serial" in profiles.get(self._session.profile_name, {})
-
+    @cached_property
     def identity(self) -> Mapping[str, str]:
-        """Return `Account` and `Arn` of the caller; raises PreconditionError where there are no valid credentials."""
+        """`Account` and `Arn` of the caller; raises PreconditionError where there are no valid credentials."""
         try:
             found: Mapping[str, str] = self._client("sts").get_caller_identity()
         except _CREDENTIALS_MISSING as error:
             raise PreconditionError(_no_credentials(str(error))) from None
         except ClientError as error:
-            if error.response["Error"]["Code"] in _CREDENTIALS_REJECTED:
+            if _code(error) in _CREDENTIALS_REJECTED:
                 raise PreconditionError(_no_credentials(error.response["Error"]["Message"])) from None
             raise
         return found
 
     def demand_bootstrap(self) -> None:
         """Raise PreconditionError if `cdk bootstrap` has not run here, or the caller may not use what it made."""
-        identity = self.identity()
         try:
             self._as_deployer("ssm").get_parameter(Name=_VERSION.format(qualifier=self._qualifier))
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code == "ParameterNotFound" or _is_denial(code):
-                role = self._deploy_role(identity)
-                raise PreconditionError(_not_bootstrapped(identity["Account"], self.region, role)) from None
+            if _code(error) in {"ParameterNotFound", *_DENIALS}:
+                raise PreconditionError(
+                    _not_bootstrapped(self.identity["Account"], self.region, self._deploy_role)
+                ) from None
             raise
 
     def deployed_settings(self, stack: str) -> Mapping[str, Any]:
-        """Return the settings of a stack that differ from their defaults; none if there is no such stack."""
+        """Return the settings of a stack that differ from their defaults; none if there is no such stack of ours."""
         try:
             template: Any = self._as_deployer("cloudformation").get_template(StackName=stack)["TemplateBody"]
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ValidationError":  # it does not exist
+            if _code(error) == "ValidationError":  # it does not exist
                 return {}
             raise
-        template = json.loads(template) if isinstance(template, str) else template
+        if not isinstance(template, dict):  # in YAML, so it is not ours
+            return {}
         found: Mapping[str, Any] = json.loads(template.get("Metadata", {}).get(deployment_file.METADATA, "{}"))
         return found
 
-    def _client(self, service: str, **credentials: str) -> Any:  # noqa: ANN401 - each service has a client of its own
-        return self._session.client(service, region_name=self.region, config=_CONFIG, **credentials)  # type: ignore[call-overload]  # the name is not a literal
+    @property
+    def _deploy_role(self) -> str:
+        account, partition = self.identity["Account"], self.identity["Arn"].split(":")[1]
+        name = _DEPLOY_ROLE.format(qualifier=self._qualifier, account=account, region=self.region)
+        return f"arn:{partition}:iam::{account}:role/{name}"
 
-    def _deploy_role(self, identity: Mapping[str, str]) -> str:
-        name = _DEPLOY_ROLE.format(qualifier=self._qualifier, account=identity["Account"], region=self.region)
-        return f"arn:{identity['Arn'].split(':')[1]}:iam::{identity['Account']}:role/{name}"
+    @cached_property
+    def _deployer(self) -> Mapping[str, str]:
+        """Credentials of the role for deployments, or none where the caller may not assume it.
 
-    def _as_deployer(self, service: str) -> Any:  # noqa: ANN401 - the same
-        """Return a client with the role for deployments, or with the caller's own permissions where that is denied.
-
-        As the CDK CLI does: a user who deploys need not be allowed more than to assume the roles of the CDK.
+        As with the CDK CLI: a user who deploys need not be allowed more than to assume the roles of the CDK.
         """
-        role = self._deploy_role(self.identity())
         try:
-            found = self._client("sts").assume_role(RoleArn=role, RoleSessionName="task-scheduler-deploy")
+            found = self._client("sts").assume_role(RoleArn=self._deploy_role, RoleSessionName="task-scheduler-deploy")
         except ClientError as error:
-            if _is_denial(error.response["Error"]["Code"]):
-                return self._client(service)
+            if _code(error) in _DENIALS:
+                return {}
             raise
         credentials = found["Credentials"]
-        return self._client(
-            service,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-        )
+        return {
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
+        }
+
+    def _as_deployer(self, service: str) -> Any:  # noqa: ANN401 - each service has a client of its own
+        return self._client(service, **self._deployer)
+
+    def _client(self, service: str, **credentials: str) -> Any:  # noqa: ANN401 - the same
+        return self._session.client(service, region_name=self.region, config=_CONFIG, **credentials)  # type: ignore[call-overload]  # the name is not a literal
 
 
 def check(command: str, arguments: Sequence[str], folder: Path = ROOT) -> None:
     """Check what a command of the CDK CLI needs; raises PreconditionError and SettingError."""
     given = _parse(arguments)
     context = {**_context(folder), **dict(one.split("=", 1) for one in given.context if "=" in one)}
-    account = Account(given.profile, str(context.get(_QUALIFIER, _DEFAULT_QUALIFIER)))
-    if account.asks_for_a_code():
-        return
+    read = deployment_file.read(context, folder)
     try:
-        account.identity()
+        account = Account(given.profile, str(context.get(_QUALIFIER, _DEFAULT_QUALIFIER)))
+        if account.uses_mfa:  # only the CLI shall ask for a code, which is good for one request
+            return
+        account.identity  # noqa: B018 - to ask is to check
         if command != "deploy":
             return
         account.demand_bootstrap()
-        read = deployment_file.read(context, folder)
         reset = dict(_reset(account.deployed_settings(read.settings.stack), read))
     except (BotoCoreError, ClientError):
         return
@@ -193,9 +200,8 @@ def _no_credentials(reason: str) -> str:
     )
 
 
-def _is_denial(code: str) -> bool:
-    """Tell whether the caller may not do something; a role that does not exist is denied, too."""
-    return code in {"AccessDenied", "AccessDeniedException", "NoSuchEntity"}
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
 
 
 def _not_bootstrapped(account: str, region: str, role: str) -> str:
@@ -221,6 +227,8 @@ def main(arguments: Sequence[str]) -> None:
         check(command, rest)
     except (PreconditionError, SettingError) as error:
         sys.exit(f"Task Scheduler: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from botocore.stub import Stubber
 
 import emulator
 from emulator.tools import ACCOUNT, NODE, REGION
 from stacks.deployment_file import NAME
-from stacks.preconditions import PreconditionError, check
+from stacks.preconditions import Account, PreconditionError, check
 from stacks.settings import SettingError
 from tests.infrastructure.synthesis import ROOT
 
@@ -79,6 +80,26 @@ def test_a_profile_with_mfa_is_left_to_the_cdk_cli_which_asks_for_the_code_once(
     )
     configure(monkeypatch, checkout, f"[profile admin]\n{role}\n[profile base]\nregion = eu-west-1\n")
     check("deploy", ["--profile", "admin"], checkout)
+
+
+def test_a_configuration_that_cannot_be_read_is_left_to_the_cdk_cli(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, checkout, "[profile admin\nregion = eu-west-1\n")
+    check("deploy", ["--profile", "admin"], checkout)
+
+
+def test_a_stack_of_others_has_no_settings_to_reset() -> None:
+    """Under the name that was chosen there may be one that was written in YAML."""
+    account = Account(None, "hnb659fds")
+    account.__dict__["identity"] = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me"}
+    account.__dict__["_deployer"] = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    cloudformation = account._as_deployer("cloudformation")  # noqa: SLF001 - what is asked is scripted
+    account.__dict__["_as_deployer"] = lambda _service: cloudformation
+    for body in ("Resources: {}", '{"Resources": {}}'):
+        with Stubber(cloudformation) as stub:
+            stub.add_response("get_template", {"TemplateBody": body}, {"StackName": "Theirs"})
+            assert account.deployed_settings("Theirs") == {}
 
 
 def test_where_the_account_cannot_be_asked_the_cdk_cli_goes_on(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
