@@ -139,7 +139,7 @@ $(RUN): .venv/bin/python
 	@touch $@
 
 # Beside what is there already: the locks agree on versions.
-$(DEPLOY): .venv/bin/python
+$(DEPLOY): | $(RUN)
 	@echo "Installing what a deployment needs ..."
 	@rm -f .venv/.deploy-* .venv/.dev-*
 	@$(INSTALL) -r requirements/deploy.txt -r requirements/node.txt

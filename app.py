@@ -43,7 +43,8 @@ def main() -> None:
 
 
 def _summary(given: deployment_file.GivenSettings) -> str:
-    where = " and ".join(given.sources) or f"there is no {deployment_file.NAME}"
+    where = f"from {given.file}" if given.file else f"no {deployment_file.NAME} was read"
+    where += ", overridden by the CDK context" if given.overridden else ""
     if given.settings.changed():
         return f"stack {given.settings.stack}, settings that differ from the defaults ({where}):"
     return f"stack {given.settings.stack}, all settings have their defaults ({where})."

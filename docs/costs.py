@@ -1,8 +1,12 @@
 """Tables of what the AWS engine costs, by bench.cost, and of what others ask."""
 
+from typing import Final
+
 from bench.cost import IDLE_METRICS, LARGE, SMALL, Cost, Usage, added, dollars, million
 from bench.prices import CHECKED, OFFERS, PRICES
 from docs.markdown import table
+
+DYNAMODB: Final = "DynamoDB reads"
 
 _small, _large = Cost(SMALL), Cost(LARGE)
 
@@ -69,11 +73,16 @@ def example_table() -> str:
 
 
 def idle_parts() -> list[tuple[str, Usage, str]]:
-    """Return what a deployment uses in a month without a task, and what AWS gives of that for free."""
+    """Return what a deployment uses in a month without a task, and how much of its kind AWS gives for free, if any."""
     watched = _small.monitoring(IDLE_METRICS)
     return [
-        ("the secret", {"Secrets Manager": 1}, "nothing, after the first 30 days"),
-        ("the sweeper, every minute", _small.idle(), "Lambda: a million calls and 400,000 GB-seconds"),
+        ("the secret", {"Secrets Manager": 1}, ""),
+        ("what the sweeper reads every minute", {DYNAMODB: _small.idle()[DYNAMODB]}, ""),
+        (
+            "the sweeper itself, and its log",
+            {name: count for name, count in _small.idle().items() if name != DYNAMODB},
+            "Lambda: a million calls, 400,000 GB-seconds; logs: 5 GB",
+        ),
         ("polling the recorder's queue", _small.polling(), "SQS: a million requests"),
         ("alarms", {"CloudWatch alarms": watched["CloudWatch alarms"]}, "CloudWatch: ten metrics of alarms"),
         ("custom metrics", {"CloudWatch metrics": watched["CloudWatch metrics"]}, "CloudWatch: ten"),

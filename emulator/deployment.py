@@ -106,7 +106,7 @@ def _synthesise(folder: Path, settings: Mapping[str, str]) -> None:
 
 
 def _bootstrap(emulator: Emulator, folder: Path) -> None:
-    """Bootstrap as the README says, from the emulator's folder: in the checkout the CLI would run the app first.
+    """Bootstrap as docs/aws.md says, from the emulator's folder: in the checkout the CLI would run the app first.
 
     Where IAM is enforced, CloudFormation gets iam-policy.json. ministack 1.5.33 does not ask CloudFormation's role.
     """

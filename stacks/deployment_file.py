@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from stacks.settings import PREFIX, SettingError, Settings
+from stacks.settings import PREFIX, SettingError, Settings, shown
 
 NAME: Final = "deployment.toml"
 _FILE: Final = f"{PREFIX}file"
@@ -25,8 +24,10 @@ class GivenSettings:
     settings: Settings
     given: frozenset[str]
     """The names that the file or the context has, whatever their values."""
-    sources: tuple[str, ...]
-    """The file that was read, and `-c` if the context has settings: both may be missing."""
+    file: str | None
+    """The name of the file that was read."""
+    overridden: bool
+    """Whether the context has settings, too."""
 
 
 def read(context: Mapping[str, Any], folder: Path) -> GivenSettings:
@@ -40,23 +41,17 @@ def read(context: Mapping[str, Any], folder: Path) -> GivenSettings:
         raise SettingError(" ".join(f"{name} has to be written {PREFIX}{name}." for name in forgotten))
     path = _path(given.pop("file", None), folder)
     kept = _parse(path) if path else {}
-    sources = [path.name] if path else []
-    sources += ["-c"] if given else []
-    values = {**kept, **given}
-    try:
-        return GivenSettings(Settings.of(values), frozenset(values), tuple(sources))
-    except SettingError as error:
-        raise SettingError(f"{' and '.join(sources)}: {error}") from None
+    if path:
+        _settings(kept, path.name)
+    settings = _settings({**kept, **given}, "The CDK context (-c)")
+    return GivenSettings(settings, frozenset({**kept, **given}), path.name if path else None, bool(given))
 
 
 def lines(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line of deployment.toml for each setting, for people to read.
-
-    A URL, which may hold a secret, is shown by its host, and so that the line is rejected if it is copied as it is.
-    """
+    """Yield a line of deployment.toml for each setting, for people to read; URLs are shown by their host only."""
     for name, value in values.items():
-        shown = [_without_path(one) for one in value] if isinstance(value, tuple | list) else value
-        yield f"{name} = {json.dumps(shown)}"  # what a setting can be is written alike in JSON and TOML
+        printed = [shown(one) for one in value] if isinstance(value, tuple | list) else value
+        yield f"{name} = {json.dumps(printed)}"  # what a setting can be is written alike in JSON and TOML
 
 
 def _path(name: object, folder: Path) -> Path | None:
@@ -72,13 +67,15 @@ def _path(name: object, folder: Path) -> Path | None:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path.name} is not valid TOML: {error}.") from None
     except OSError as error:
         raise SettingError(f"{path.name} cannot be read: {error.strerror}.") from None
 
 
-def _without_path(endpoint: str) -> str:
-    host = urlsplit(endpoint).hostname if endpoint.startswith("https://") else None
-    return f"https://{host}/ (path not shown)" if host else endpoint
+def _settings(values: Mapping[str, Any], source: str) -> Settings:
+    try:
+        return Settings.of(values)
+    except SettingError as error:
+        raise SettingError(f"{source}: {error}") from None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 PREFIX: Final = "scheduler:"
 """Of a setting in the CDK context."""
@@ -66,10 +67,10 @@ def _one_of(*choices: int) -> Callable[[object], int]:
 
 
 def _switch(value: object) -> bool:
-    """Take on and off as people write them on a command line, and true and false as TOML and JSON do."""
+    """Take true and false, and on and off as people write them on a command line."""
     text = str(value).lower()
     if text not in {"on", "off", "true", "false"}:
-        raise ValueError("must be on or off")
+        raise ValueError("must be true or false")
     return text in {"on", "true"}
 
 
@@ -82,11 +83,28 @@ def _name(value: object) -> str:
 def subscription_protocol(endpoint: str) -> str:
     """Return what SNS calls this kind of endpoint; raises ValueError for any other kind."""
     for protocol, pattern in _SUBSCRIBERS.items():
-        if pattern.fullmatch(endpoint):
+        if pattern.fullmatch(endpoint) and _host(endpoint) is not None:
             return protocol
     raise ValueError(
-        "must be https URLs, email addresses, or ARNs of SQS queues (not FIFO) or Lambda functions", endpoint
+        "must be https URLs, email addresses, or ARNs of SQS queues (not FIFO) or Lambda functions", shown(endpoint)
     )
+
+
+def shown(endpoint: str) -> str:
+    """Return a subscriber for a log: of a URL, which may hold a secret, only the host.
+
+    The result is no subscriber, so that nobody can deploy it by copying it.
+    """
+    scheme, separator, _ = endpoint.partition("://")
+    return f"{scheme}://{_host(endpoint) or ''}/ (path not shown)" if separator else endpoint
+
+
+def _host(endpoint: str) -> str | None:
+    """Return the host of a URL, "" for what is none; None where it cannot be read."""
+    try:
+        return urlsplit(endpoint).hostname or ""
+    except ValueError:
+        return None
 
 
 def _email(value: object) -> str:

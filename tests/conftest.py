@@ -16,7 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the suites that ask by HTTP run against anything."""
     group = parser.getgroup("deployment")
     group.addoption("--url", help="run tests/conformance and tests/fuzz against the deployment at this URL instead")
-    group.addoption("--secret", help="the secret of the deployment at --url")
+    group.addoption(
+        "--secret",
+        default=os.environ.get("TASK_SCHEDULER_SECRET"),
+        help="the secret of the deployment at --url; by default TASK_SCHEDULER_SECRET, which no log shows",
+    )
     group.addoption("--ca", type=Path, help="the certificate to trust instead of the usual ones, as a PEM file")
 
 

@@ -45,11 +45,12 @@ GATEWAY_ERRORS: Final = (
     GatewayError(
         type=apigateway.ResponseType.REQUEST_TOO_LARGE, sentence='"The request body is larger than 1,048,576 bytes."'
     ),
-    # Lambda had no execution environment left. API Gateway does not count that as throttled, and would answer 500:
+    # API Gateway could not invoke the function, as a rule since Lambda had no execution environment left. It does not
+    # count that as throttled, and would answer 500:
     # https://repost.aws/questions/QUL-z6rJbmR4meafB7MzYXxw/inconsistencies-in-response-codes-depending-on-whether-api-gateway-response-settings-are-configured
     GatewayError(
         type=apigateway.ResponseType.INTEGRATION_FAILURE,
-        sentence='"The service has no capacity left at the moment. Please wait a second and try again."',
+        sentence='"The service could not handle the request at the moment. Please wait a second and try again."',
         status=503,
         retry_after_s=1,
     ),

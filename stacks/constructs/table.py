@@ -43,9 +43,10 @@ class Table(dynamodb.Table):
 def _removal_policy(settings: Settings) -> RemovalPolicy:
     """Keep the table when its stack goes, but not when the stack's creation fails: then it holds nothing.
 
-    With deletion protection CloudFormation could not delete it either, and the rollback itself would fail:
+    A table with deletion protection is kept in any case: CloudFormation could not delete it, and the rollback of a
+    creation, or the removal of the stack, would itself fail:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
     """
-    if not settings.keep_tables:
-        return RemovalPolicy.DESTROY
-    return RemovalPolicy.RETAIN if settings.production else RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+    if settings.production:
+        return RemovalPolicy.RETAIN
+    return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if settings.keep_tables else RemovalPolicy.DESTROY

@@ -26,7 +26,7 @@ class Deployment:
     """A running scheduler."""
 
     url: str
-    secret: str | None
+    secret: str | None = field(repr=False)  # pytest shows what a failed test was given
     kind: str
     """local, emulator or given."""
 

@@ -24,7 +24,7 @@ subscribers = ["{HTTPS}", "{QUEUE}"]
 
 def test_without_a_file_all_settings_have_their_defaults(tmp_path: Path) -> None:
     read = deployment_file.read({}, tmp_path)
-    assert (read.settings, read.given, read.sources) == (Settings(), frozenset(), ())
+    assert (read.settings, read.given, read.file, read.overridden) == (Settings(), frozenset(), None, False)
 
 
 def test_the_file_is_read_and_says_which_settings_it_has(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_the_file_is_read_and_says_which_settings_it_has(tmp_path: Path) -> None
         subscribers=(HTTPS, QUEUE),
     )
     assert read.given == tomllib.loads(FULL).keys()
-    assert read.sources == (NAME,)
+    assert (read.file, read.overridden) == (NAME, False)
 
 
 def test_the_context_overrides_the_file(tmp_path: Path) -> None:
@@ -49,15 +49,21 @@ def test_the_context_overrides_the_file(tmp_path: Path) -> None:
     assert (read.settings.production, read.settings.alarm_email, read.settings.dashboard) == (False, None, False)
     assert read.settings.subscribers == (HTTPS, QUEUE)
     assert read.given == {*tomllib.loads(FULL), "dashboard"}
-    assert read.sources == (NAME, "-c")
+    assert (read.file, read.overridden) == (NAME, True)
 
 
 def test_another_file_can_be_named_or_none(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text(FULL)
     (tmp_path / "deployment.test.toml").write_text("secret = false\n")
     other = deployment_file.read({"scheduler:file": "deployment.test.toml"}, tmp_path)
-    assert (other.settings, other.sources) == (Settings(secret=False), ("deployment.test.toml",))
-    assert deployment_file.read({"scheduler:file": ""}, tmp_path).settings == Settings()
+    assert (other.settings, other.file, other.overridden) == (Settings(secret=False), "deployment.test.toml", False)
+    none = deployment_file.read({"scheduler:file": ""}, tmp_path)
+    assert (none.settings, none.file) == (Settings(), None)
+
+
+def test_a_mark_at_the_beginning_as_some_editors_leave_it_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("\ufeffsecret = false\n", encoding="utf-8")
+    assert deployment_file.read({}, tmp_path).settings == Settings(secret=False)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +73,10 @@ def test_another_file_can_be_named_or_none(tmp_path: Path) -> None:
         ("dashboard = true\ndashboard = false", {}, "deployment.toml is not valid TOML: Cannot overwrite a value"),
         ("\xff", {}, "deployment.toml is not valid TOML: "),
         ("producton = true", {}, "deployment.toml: producton is not a setting. The settings are alarm_email, "),
-        ('[production]\nx = "y"', {}, "deployment.toml: production must be on or off, not {'x': 'y'}."),
+        ('[production]\nx = "y"', {}, "deployment.toml: production must be true or false, not {'x': 'y'}."),
         ("stream_listeners = 0", {}, "deployment.toml: stream_listeners must be a whole number from 1 to 1000, not 0."),
-        ("", {"scheduler:nope": "1"}, "deployment.toml and -c: nope is not a setting."),
+        ("secret = true", {"scheduler:nope": "1"}, "The CDK context (-c): nope is not a setting."),
+        ("", {"scheduler:secret": "maybe"}, "The CDK context (-c): secret must be true or false, not 'maybe'."),
         ("", {"production": "on"}, "production has to be written scheduler:production."),
         ("", {"scheduler:file": "gone.toml"}, "scheduler:file: there is no file 'gone.toml' in "),
     ],

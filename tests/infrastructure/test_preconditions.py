@@ -4,17 +4,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from botocore.stub import Stubber
 
 import emulator
 from emulator.tools import ACCOUNT, NODE, REGION
-from stacks.deployment_file import NAME
-from stacks.preconditions import Account, PreconditionError, check
+from stacks.account import Account, PreconditionError, UncheckedError
+from stacks.deployment_file import METADATA, NAME
+from stacks.preconditions import check
 from stacks.settings import SettingError
 from tests.infrastructure.synthesis import ROOT
 
@@ -72,44 +74,131 @@ def test_a_profile_that_does_not_exist_is_named(checkout: Path) -> None:
         check("deploy", ["--profile", "nowhere"], checkout)
 
 
+MFA: Final = "mfa_serial = arn:aws:iam::123456789012:mfa/me"
+ROLE: Final = "role_arn = arn:aws:iam::123456789012:role/admin"
+
+
+BASE: Final = "[profile base]\nregion = eu-west-1\n"
+
+
+@pytest.mark.parametrize(
+    "profiles",
+    [
+        f"[profile admin]\n{ROLE}\nsource_profile = base\n{MFA}\n{BASE}",
+        f"[profile admin]\n{ROLE}\nsource_profile = mid\n[profile mid]\n{ROLE}\nsource_profile = base\n{MFA}\n{BASE}",
+    ],
+    ids=["in the profile", "in its source"],
+)
 def test_a_profile_with_mfa_is_left_to_the_cdk_cli_which_asks_for_the_code_once(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, profiles: str
 ) -> None:
-    role = (
-        "role_arn = arn:aws:iam::123456789012:role/admin\nsource_profile = base\nmfa_serial = arn:aws:iam::123:mfa/me"
-    )
-    configure(monkeypatch, checkout, f"[profile admin]\n{role}\n[profile base]\nregion = eu-west-1\n")
-    check("deploy", ["--profile", "admin"], checkout)
+    configure(monkeypatch, checkout, profiles)
+    with pytest.raises(UncheckedError, match="the profile uses MFA"):
+        check("deploy", ["--profile", "admin"], checkout)
+    monkeypatch.setenv("CDK_PROFILE", "admin")
+    with pytest.raises(UncheckedError, match="the profile uses MFA"):
+        check("deploy", [], checkout)
+
+
+def test_a_profile_is_taken_from_the_files_of_the_cdk_cli(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(checkout))
+    (checkout / ".cdk.json").write_text('{"profile": "mine"}')
+    with pytest.raises(PreconditionError, match=r"profile \(mine\) could not be found"):
+        check("deploy", [], checkout)
 
 
 def test_a_configuration_that_cannot_be_read_is_left_to_the_cdk_cli(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(monkeypatch, checkout, "[profile admin\nregion = eu-west-1\n")
-    check("deploy", ["--profile", "admin"], checkout)
-
-
-def test_a_stack_of_others_has_no_settings_to_reset() -> None:
-    """Under the name that was chosen there may be one that was written in YAML."""
-    account = Account(None, "hnb659fds")
-    account.__dict__["identity"] = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/me"}
-    account.__dict__["_deployer"] = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
-    cloudformation = account._as_deployer("cloudformation")  # noqa: SLF001 - what is asked is scripted
-    account.__dict__["_as_deployer"] = lambda _service: cloudformation
-    for body in ("Resources: {}", '{"Resources": {}}'):
-        with Stubber(cloudformation) as stub:
-            stub.add_response("get_template", {"TemplateBody": body}, {"StackName": "Theirs"})
-            assert account.deployed_settings("Theirs") == {}
+    with pytest.raises(UncheckedError, match="Unable to parse config file"):
+        check("deploy", ["--profile", "admin"], checkout)
 
 
 def test_where_the_account_cannot_be_asked_the_cdk_cli_goes_on(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "b",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-    }.items():
+    credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    for name, value in credentials.items():
         monkeypatch.setenv(name, value)
-    check("deploy", [], checkout)
+    with pytest.raises(UncheckedError, match="Could not connect to the endpoint URL"):
+        check("deploy", [], checkout)
+
+
+class Scripted(Account):
+    """An account whose answers a test writes."""
+
+    def __init__(self, profile: str | None = None) -> None:
+        super().__init__(profile, "hnb659fds")
+        self.__dict__["identity"] = {"Account": ACCOUNT, "Arn": f"arn:aws-cn:iam::{ACCOUNT}:user/me"}
+        self.__dict__["_deployer"] = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+        make = super()._as_deployer
+        self.clients = {service: make(service) for service in ("cloudformation", "ssm")}
+
+    def _as_deployer(self, service: str) -> Any:  # noqa: ANN401 - as of Account
+        return self.clients[service]
+
+    def with_stack(self, status: str, template: str) -> Mapping[str, Any]:
+        """Return the settings of a stack that has this status and template."""
+        described = {"StackName": "Theirs", "StackStatus": status, "CreationTime": datetime.now(UTC)}
+        with Stubber(self.clients["cloudformation"]) as stub:
+            stub.add_response("describe_stacks", {"Stacks": [described]}, {"StackName": "Theirs"})
+            stub.add_response("get_template", {"TemplateBody": template}, {"StackName": "Theirs"})
+            return self.deployed_settings("Theirs")
+
+
+RECORDED: Final = json.dumps({"Metadata": {METADATA: '{"production": true}'}})
+
+
+def test_the_settings_of_a_stack_are_those_that_its_template_records() -> None:
+    assert Scripted().with_stack("UPDATE_ROLLBACK_COMPLETE", RECORDED) == {"production": True}
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"])
+def test_a_stack_whose_creation_failed_has_no_settings_to_keep(status: str) -> None:
+    assert Scripted().with_stack(status, RECORDED) == {}
+
+
+@pytest.mark.parametrize(
+    "template", ["Resources: {}", '{"Resources": {}}', '{"Metadata": {"TaskScheduler::Settings": "none"}}']
+)
+def test_a_stack_that_does_not_record_its_settings_is_reported_as_not_checked(template: str) -> None:
+    """One of others, in YAML too, or one of a version that did not record them yet."""
+    with pytest.raises(UncheckedError, match="stack Theirs does not record its settings"):
+        Scripted().with_stack("CREATE_COMPLETE", template)
+
+
+@pytest.mark.parametrize(
+    ("variables", "profiles", "role"),
+    [
+        ({"AWS_REGION": "cn-north-1", "AWS_DEFAULT_REGION": "eu-west-1"}, "", "cn-north-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "[profile me]\nregion = eu-west-2\n", "eu-west-1"),
+        ({}, "[profile me]\nregion = eu-west-2\n[default]\nregion = eu-west-3\n", "eu-west-2"),
+        ({}, "[profile me]\noutput = json\n[default]\nregion = eu-west-3\n", "eu-west-3"),
+    ],
+    ids=["variable", "other variable", "profile", "default profile"],
+)
+def test_the_region_is_the_one_that_the_cdk_cli_uses(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], profiles: str, role: str
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    configure(monkeypatch, checkout, profiles)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    account = Scripted("me" if profiles else None)
+    with Stubber(account.clients["ssm"]) as stub:
+        stub.add_client_error("get_parameter", "ParameterNotFound")
+        with pytest.raises(PreconditionError) as stopped:
+            account.demand_bootstrap()
+    assert f"arn:aws-cn:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{role}:" in str(stopped.value)
+
+
+def test_without_a_region_that_is_named_nothing_is_said_about_the_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CDK CLI may find one that only the machine knows."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    account = Scripted()
+    with Stubber(account.clients["ssm"]) as stub:
+        stub.add_client_error("get_parameter", "ParameterNotFound")
+        with pytest.raises(UncheckedError, match="neither AWS_REGION nor the profile names a region"):
+            account.demand_bootstrap()
 
 
 @pytest.mark.emulator
@@ -148,11 +237,19 @@ def test_a_deployment_that_would_reset_settings_unasked_is_stopped(checkout: Pat
     with pytest.raises(PreconditionError) as stopped:
         check("deploy", [], checkout)
     head, *lines = str(stopped.value).splitlines()
-    assert "would reset them to their defaults" in head
+    assert "would reset them to their defaults. Add each to deployment.toml" in head
     assert lines == [
         "  log_retention_days = 7",
         '  subscribers = ["someone@example.com", "https://hooks.example.com/ (path not shown)"]',
     ]
+
+
+@pytest.mark.emulator
+@pytest.mark.usefixtures("deployer")
+def test_the_advice_names_the_file_that_is_used(checkout: Path) -> None:
+    (checkout / "deployment.staging.toml").write_text("secret = false\n")
+    with pytest.raises(PreconditionError, match=r"Add each to deployment\.staging\.toml"):
+        check("deploy", ["-c", "scheduler:file=deployment.staging.toml"], checkout)
 
 
 @pytest.mark.emulator
@@ -198,6 +295,16 @@ def test_the_command_ends_with_the_sentence_alone() -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_what_could_not_be_checked_is_said_and_the_command_goes_on() -> None:
+    credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    done = run(sys.executable, "-m", "stacks.preconditions", "deploy", **credentials)
+    assert done.returncode == 0
+    assert done.stderr.startswith(
+        "Task Scheduler: credentials, bootstrap and settings were not checked: Could not connect"
+    )
+    assert done.stderr.count("\n") == 1
+
+
 def test_app_says_how_to_install_what_it_needs() -> None:
     """As with the Python of the system, in a shell where no environment is activated."""
     done = run(sys.executable, "-S", "app.py")
@@ -223,5 +330,8 @@ def test_app_warns_without_credentials_before_it_builds_anything_and_shows_the_s
     assert done.returncode == 0, done.stderr
     warning, head, *rest = done.stderr.splitlines()
     assert warning.startswith("Task Scheduler: there are no valid AWS credentials, so this can be synthesized but not")
-    assert head == "Task Scheduler: stack TaskScheduler, settings that differ from the defaults (-c):"
+    assert head == (
+        "Task Scheduler: stack TaskScheduler, settings that differ from the defaults "
+        "(no deployment.toml was read, overridden by the CDK context):"
+    )
     assert rest[:2] == ["  production = true", '  subscribers = ["https://h.example/ (path not shown)"]']

@@ -189,7 +189,7 @@ def test_the_alarms_watch_what_the_sweeper_writes(stack: Stack) -> None:
     metrics = stack.metrics()[-1]
     [written] = metrics["_aws"]["CloudWatchMetrics"]
     alarms = stack.deployment.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    watched = [alarm for alarm in alarms if alarm["Namespace"] == written["Namespace"]]
+    watched = [alarm for alarm in alarms if alarm.get("Namespace") == written["Namespace"]]
     assert {alarm["MetricName"] for alarm in watched} == {"failed", "overdue", "throttled"}
     for alarm in (one for one in watched if one["MetricName"] != "throttled"):  # that is written when there is any
         assert alarm["MetricName"] in {metric["Name"] for metric in written["Metrics"]}

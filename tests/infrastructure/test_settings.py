@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from stacks.settings import SettingError, Settings
+from stacks.settings import SettingError, Settings, shown
 
 
 def test_the_defaults_are_within_their_own_bounds() -> None:
@@ -64,6 +64,7 @@ def test_a_subscriber_that_is_given_twice_subscribes_once() -> None:
         "https://",
         "https:///path",
         "https://example.com/a b",
+        "https://[example.com/secret",
         "someone@localhost",
         "@example.com",
         "someone",
@@ -80,16 +81,33 @@ def test_what_cannot_subscribe_is_refused_by_name(endpoint: str) -> None:
         Settings.of({"subscribers": ["https://example.com", endpoint]})
     assert str(refused.value) == (
         "subscribers must be https URLs, email addresses, or ARNs of SQS queues (not FIFO) or Lambda functions, "
-        f"not {endpoint!r}."
+        f"not {shown(endpoint)!r}."
     )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        ("https://user:token@hooks.example.com/services/secret?key=1", "https://hooks.example.com/ (path not shown)"),
+        ("http://hooks.example.com/services/secret", "http://hooks.example.com/ (path not shown)"),
+        ("https://[hooks.example.com/services/secret", "https:/// (path not shown)"),
+        ("someone@example.com", "someone@example.com"),
+        ("arn:aws:sqs:us-east-1:123456789012:orders", "arn:aws:sqs:us-east-1:123456789012:orders"),
+    ],
+)
+def test_what_is_shown_of_a_subscriber_holds_no_secret_and_cannot_subscribe(endpoint: str, expected: str) -> None:
+    assert shown(endpoint) == expected
+    if "://" in endpoint:
+        with pytest.raises(SettingError):
+            Settings.of({"subscribers": [expected]})
 
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("secret", "maybe", "secret must be on or off, not 'maybe'."),
-        ("secret", None, "secret must be on or off, not None."),
-        ("production", "1", "production must be on or off, not '1'."),
+        ("secret", "maybe", "secret must be true or false, not 'maybe'."),
+        ("secret", None, "secret must be true or false, not None."),
+        ("production", "1", "production must be true or false, not '1'."),
         ("log_retention_days", "31", "log_retention_days must be one of 1, 3, 5, 7, 14, 30,"),
         ("task_retention_days", "0", "task_retention_days must be a whole number from 1 to 3650, not '0'."),
         (

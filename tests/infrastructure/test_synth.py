@@ -64,5 +64,7 @@ def test_cdk_synth_needs_no_network_no_docker_and_no_account(stack: Synthesis, p
 def test_cdk_synth_says_in_words_what_is_wrong_with_a_setting(path: Path, tmp_path: Path) -> None:
     done = synth(path, tmp_path / "out", "-c", "scheduler:log_retention_days=31")
     assert done.returncode != 0
-    assert "Task Scheduler: -c: log_retention_days must be one of 1, 3, 5," in done.stdout + done.stderr
+    assert (
+        "Task Scheduler: The CDK context (-c): log_retention_days must be one of 1, 3, 5," in done.stdout + done.stderr
+    )
     assert "Traceback" not in done.stdout + done.stderr

@@ -176,6 +176,10 @@ def test_the_pages_that_name_the_cost_have_the_one_that_was_counted() -> None:
 
 def test_the_pages_that_name_the_cost_of_an_idle_deployment_have_the_one_that_was_counted() -> None:
     total = f"{sum(dollars(usage) for _, usage, _ in idle_parts()):.2f}"
+    least = f"{sum(dollars(usage) for _, usage, free in idle_parts() if not free):.2f}"
+    assert f"costs ${least} a month in an account that uses nothing else" in README
+    assert f"when nothing happens, ${least} a month" in AWS
+    assert f"\nis ${least} a month" in (ROOT / "docs/costs.md").read_text()
     assert f"at most ${total} where" in README
     assert f"and ${total} in an account" in AWS
     listener = round(dollars(Cost().listener()))
