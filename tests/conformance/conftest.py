@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import emulator
+from tests import given as given_deployment
 from tests.conformance.api import Api, Deployment
 from tests.conformance.event_log import EventLog, audit
 from tests.conformance.local_server import LocalServer
@@ -39,7 +40,7 @@ def emulated() -> Iterator[Deployment]:
 @pytest.fixture(scope="session")
 def given(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     with trusted(request.config.getoption("--ca")):
-        yield Deployment(request.config.getoption("--url"), request.config.getoption("--secret"), "given")
+        yield Deployment(request.config.getoption("--url"), given_deployment.secret(request.config), "given")
 
 
 @contextmanager

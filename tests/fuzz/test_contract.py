@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from schemathesis import Case
 
+from tests import given
 from tests.conformance.local_server import LocalServer
 from tests.fuzz.contract import contract
 from tests.fuzz.effort import EXAMPLES
@@ -55,7 +56,7 @@ class Served:
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The deployment at --url, or the local server."""
     if url := request.config.getoption("--url"):
-        yield Served(url.rstrip("/"), request.config.getoption("--secret"))
+        yield Served(url.rstrip("/"), given.secret(request.config))
         return
     with LocalServer(tmp_path_factory.mktemp("fuzz") / "tasks.db", secret=SECRET) as server:
         yield Served(server.url, SECRET)
