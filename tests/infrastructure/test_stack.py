@@ -184,9 +184,10 @@ def test_a_template_records_the_settings_that_differ_from_their_defaults(
     assert Settings.of(recorded).changed() == recorded | {"subscribers": (HTTPS, EMAIL, QUEUE, FUNCTION)}
 
 
-def test_tables_go_with_the_stack_if_asked_to(other_stack: Synthesis) -> None:
+def test_protected_tables_are_kept_whatever_keep_tables_says(other_stack: Synthesis) -> None:
+    """CloudFormation could not delete them; test_deployability has all combinations."""
     for table in other_stack.resources("DynamoDB::Table"):
-        assert table.whole["DeletionPolicy"] == "Delete"
+        assert table.whole["DeletionPolicy"] == "Retain"
 
 
 def test_messages_are_encrypted_wherever_they_rest(stack: Synthesis) -> None:
