@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import sys
@@ -29,6 +30,8 @@ def main() -> None:
     if arguments.auth not in {"", "0", "1"}:
         sys.exit(f"AUTH must be 1, which enforces IAM over TLS, or 0, not {arguments.auth[:80]!r}.")
     auth = arguments.auth == "1"
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]  # a profile of a real account has no business here, and may not exist
     settings = dict(arguments.set)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))

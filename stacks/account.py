@@ -52,9 +52,6 @@ _DENIALS: Final = frozenset({"AccessDenied", "AccessDeniedException", "NoSuchEnt
 # Its creation has failed or not begun, so it holds nothing.
 _NEVER_CREATED: Final = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 
-# To ask who somebody is takes any region.
-_ANY_REGION: Final = "us-east-1"
-
 # One that does not answer must not delay a deployment for long.
 _CONFIG: Final = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 
@@ -73,7 +70,8 @@ class Account:
     def __init__(self, profile: str | None, qualifier: str) -> None:
         """Read profiles and the environment.
 
-        Raises PreconditionError for a profile that does not exist, and UncheckedError where only the CLI may ask.
+        Raises PreconditionError for a profile that does not exist and where no region is named, and UncheckedError
+        where only the CLI may ask.
         """
         self._qualifier: Final = qualifier
         configured = botocore.session.Session(profile=profile)
@@ -84,7 +82,12 @@ class Account:
         profiles = configured.full_config.get("profiles", {})
         if _uses_mfa(profiles, self._session.profile_name):
             raise UncheckedError("the profile uses MFA, and a code is good for one request")
-        self._region: Final = _region(profiles, self._session.profile_name)
+        region = _region(profiles, self._session.profile_name)
+        if region is None:
+            raise PreconditionError(
+                "no region is named, so the CDK CLI would choose one: set AWS_REGION to that of the deployment."
+            )
+        self._region: Final = region
 
     @cached_property
     def identity(self) -> Mapping[str, str]:
@@ -106,41 +109,46 @@ class Account:
         except ClientError as error:
             if _code(error) in {"ParameterNotFound", *_DENIALS}:
                 raise PreconditionError(
-                    _not_bootstrapped(self.identity["Account"], self._named_region, self._deploy_role)
+                    _not_bootstrapped(self.identity["Account"], self._region, self._deploy_role)
                 ) from None
             raise
+
+    def demand_stack(self, stack: str) -> None:
+        """Raise PreconditionError if there is no such stack: the CDK CLI would call it destroyed."""
+        if self._status(stack) is None:
+            raise PreconditionError(
+                f"there is no stack {stack} in account {self.identity['Account']}, region {self._region}."
+            )
 
     def deployed_settings(self, stack: str) -> Mapping[str, Any]:
         """Return the settings of a stack that differ from their defaults; none if there is no such stack.
 
         Raises UncheckedError for one that does not record them.
         """
-        cloudformation = self._as_deployer("cloudformation")
-        try:
-            [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-        except ClientError as error:
-            if _code(error) == "ValidationError":  # it does not exist
-                return {}
-            raise
-        if found["StackStatus"] in _NEVER_CREATED:
+        if self._status(stack) in {None, *_NEVER_CREATED}:
             return {}
-        template: Any = cloudformation.get_template(StackName=stack)["TemplateBody"]
+        template: Any = self._as_deployer("cloudformation").get_template(StackName=stack)["TemplateBody"]
         try:
             settings: Mapping[str, Any] = json.loads(template["Metadata"][deployment_file.METADATA])
         except (KeyError, TypeError, ValueError):
             raise UncheckedError(f"stack {stack} does not record its settings") from None
         return settings
 
-    @property
-    def _named_region(self) -> str:
-        if self._region is None:
-            raise UncheckedError("neither AWS_REGION nor the profile names a region")
-        return self._region
+    def _status(self, stack: str) -> str | None:
+        """Return the status of a stack, None if there is none."""
+        try:
+            [found] = self._as_deployer("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        except ClientError as error:
+            if _code(error) == "ValidationError":  # it does not exist
+                return None
+            raise
+        status: str = found["StackStatus"]
+        return status
 
     @property
     def _deploy_role(self) -> str:
         account, partition = self.identity["Account"], self.identity["Arn"].split(":")[1]
-        name = _DEPLOY_ROLE.format(qualifier=self._qualifier, account=account, region=self._named_region)
+        name = _DEPLOY_ROLE.format(qualifier=self._qualifier, account=account, region=self._region)
         return f"arn:{partition}:iam::{account}:role/{name}"
 
     @cached_property
@@ -166,7 +174,7 @@ class Account:
         return self._client(service, **self._deployer)
 
     def _client(self, service: str, **credentials: str) -> Any:  # noqa: ANN401 - the same
-        return self._session.client(service, region_name=self._region or _ANY_REGION, config=_CONFIG, **credentials)  # type: ignore[call-overload]  # the name is not a literal
+        return self._session.client(service, region_name=self._region, config=_CONFIG, **credentials)  # type: ignore[call-overload]  # the name is not a literal
 
 
 def _uses_mfa(profiles: Mapping[str, Any], name: str) -> bool:
@@ -181,7 +189,7 @@ def _uses_mfa(profiles: Mapping[str, Any], name: str) -> bool:
 
 
 def _region(profiles: Mapping[str, Any], name: str) -> str | None:
-    """Return the region as the CDK CLI finds it, None where it would ask the machine it runs on."""
+    """Return the region as the CDK CLI finds it, None where it would ask the machine it runs on, or take us-east-1."""
     for variable in ("AWS_REGION", "AMAZON_REGION", "AWS_DEFAULT_REGION", "AMAZON_DEFAULT_REGION"):
         if region := os.environ.get(variable):
             return region
@@ -204,7 +212,8 @@ def _code(error: ClientError) -> str:
 
 def _not_bootstrapped(account: str, region: str, role: str) -> str:
     return (
-        f"account {account} is not prepared for the CDK in {region}, or you may not assume {role}: run "
+        f"account {account} is not prepared for the CDK in {region}, or you may not assume {role} (CdkRoles in "
+        "iam-policy.json allows it): run "
         "`make bootstrap` once, as an administrator, or choose another account or region by AWS_PROFILE and "
         "AWS_REGION; `aws sts get-caller-identity` shows who you are."
     )

@@ -69,7 +69,9 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path.name} is not valid TOML: {error}.") from None
+        raise SettingError(
+            f"{path.name} is not valid TOML: {error}; true and false are in lower case, texts in quotes."
+        ) from None
     except OSError as error:
         raise SettingError(f"{path.name} cannot be read: {error.strerror}.") from None
 

@@ -33,6 +33,8 @@ def check(command: str, arguments: Sequence[str], folder: Path = ROOT) -> None:
     try:
         account = Account(profile, str(context.get(_QUALIFIER, _DEFAULT_QUALIFIER)))
         account.identity  # noqa: B018 - to ask is to check
+        if command == "destroy":
+            account.demand_stack(read.settings.stack)
         if command != "deploy":
             return
         account.demand_bootstrap()
@@ -79,8 +81,8 @@ def _would_reset(read: deployment_file.GivenSettings, reset: Mapping[str, Any]) 
     kept = "".join(f"\n  {line}" for line in deployment_file.lines(reset))
     return (
         f"stack {stack} is deployed with settings that {file} does not have here, and this deployment would reset them "
-        f"to their defaults. Add each to {file}, as it is or with another value (`aws cloudformation get-template "
-        f"--stack-name {stack} --query TemplateBody.Metadata` shows whole URLs):{kept}"
+        f"to their defaults. Add each to {file}, as it is or with another value, which may be the default "
+        f"(`aws cloudformation get-template --stack-name {stack} --query TemplateBody.Metadata` shows whole URLs):{kept}"
     )
 
 

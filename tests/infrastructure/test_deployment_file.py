@@ -69,7 +69,7 @@ def test_a_mark_at_the_beginning_as_some_editors_leave_it_is_no_mistake(tmp_path
 @pytest.mark.parametrize(
     ("text", "context", "sentence"),
     [
-        ("production = yes", {}, "deployment.toml is not valid TOML: Invalid value (at line 1, column 14)."),
+        ("production = yes", {}, "deployment.toml is not valid TOML: Invalid value (at line 1, column 14); true and"),
         ("dashboard = true\ndashboard = false", {}, "deployment.toml is not valid TOML: Cannot overwrite a value"),
         ("\xff", {}, "deployment.toml is not valid TOML: "),
         ("producton = true", {}, "deployment.toml: producton is not a setting. The settings are alarm_email, "),

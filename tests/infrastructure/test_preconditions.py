@@ -188,17 +188,16 @@ def test_the_region_is_the_one_that_the_cdk_cli_uses(
         stub.add_client_error("get_parameter", "ParameterNotFound")
         with pytest.raises(PreconditionError) as stopped:
             account.demand_bootstrap()
-    assert f"arn:aws-cn:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{role}:" in str(stopped.value)
+    assert f"arn:aws-cn:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{role} (" in str(stopped.value)
 
 
-def test_without_a_region_that_is_named_nothing_is_said_about_the_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CDK CLI may find one that only the machine knows."""
+@pytest.mark.parametrize("command", ["deploy", "bootstrap", "destroy"])
+def test_without_a_region_that_is_named_nothing_is_deployed_to_the_one_that_the_cdk_cli_would_choose(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    account = Scripted()
-    with Stubber(account.clients["ssm"]) as stub:
-        stub.add_client_error("get_parameter", "ParameterNotFound")
-        with pytest.raises(UncheckedError, match="neither AWS_REGION nor the profile names a region"):
-            account.demand_bootstrap()
+    with pytest.raises(PreconditionError, match=r"no region is named, .* set AWS_REGION"):
+        check(command, [], checkout)
 
 
 @pytest.mark.emulator
@@ -226,7 +225,17 @@ def test_an_account_that_is_not_bootstrapped_is_reported(
     for hint in ("AWS_PROFILE", "`aws sts get-caller-identity`", "`make bootstrap`"):
         assert hint in str(stopped.value)
     check("bootstrap", arguments, checkout)
-    check("destroy", arguments, checkout)
+
+
+@pytest.mark.emulator
+@pytest.mark.usefixtures("deployer")
+def test_a_stack_that_is_not_there_is_not_called_destroyed(checkout: Path) -> None:
+    check("destroy", [], checkout)
+    (checkout / NAME).write_text('stack = "TaskSchedulerGone"\n')
+    with pytest.raises(
+        PreconditionError, match=f"there is no stack TaskSchedulerGone in account {ACCOUNT}, region {REGION}"
+    ):
+        check("destroy", [], checkout)
 
 
 @pytest.mark.emulator
@@ -288,7 +297,7 @@ def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str
 
 
 def test_the_command_ends_with_the_sentence_alone() -> None:
-    done = run(sys.executable, "-m", "stacks.preconditions", "deploy", "--require-approval=never")
+    done = run(sys.executable, "-m", "stacks.preconditions", "deploy", "--require-approval=never", AWS_REGION=REGION)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("Task Scheduler: there are no valid AWS credentials (")
@@ -297,6 +306,7 @@ def test_the_command_ends_with_the_sentence_alone() -> None:
 
 def test_what_could_not_be_checked_is_said_and_the_command_goes_on() -> None:
     credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    credentials["AWS_REGION"] = REGION
     done = run(sys.executable, "-m", "stacks.preconditions", "deploy", **credentials)
     assert done.returncode == 0
     assert done.stderr.startswith(
