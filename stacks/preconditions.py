@@ -82,7 +82,8 @@ def _would_reset(read: deployment_file.GivenSettings, reset: Mapping[str, Any]) 
     return (
         f"stack {stack} is deployed with settings that {file} does not have here, and this deployment would reset them "
         f"to their defaults. Add each to {file}, as it is or with another value, which may be the default "
-        f"(`aws cloudformation get-template --stack-name {stack} --query TemplateBody.Metadata` shows whole URLs):{kept}"
+        f"(`aws cloudformation get-template --stack-name {stack} --query TemplateBody.Metadata` shows URLs whole):"
+        f"{kept}"
     )
 
 
