@@ -103,15 +103,15 @@ release: $(DEV) ## Keep the committed tree as a release, for the tests of upgrad
 
 bootstrap: $(DEPLOY) $(CDK_CLI) ## Prepare your AWS account and region for the CDK, once (ARGS= for cdk)
 	@$(CHECK) bootstrap $(ARGS)
-	$(CDK) bootstrap $(ARGS)
+	@$(CDK) bootstrap $(ARGS)
 
 deploy: $(DEPLOY) $(CDK_CLI) ## Deploy into the AWS account of your credentials, as deployment.toml says (ARGS= for cdk)
 	@$(CHECK) deploy $(ARGS)
-	$(CDK) deploy $(ARGS)
+	@$(CDK) deploy $(ARGS)
 
 destroy: $(DEPLOY) $(CDK_CLI) ## Remove the stack from the AWS account of your credentials (ARGS= for cdk)
 	@$(CHECK) destroy $(ARGS)
-	$(CDK) destroy $(ARGS)
+	@$(CDK) destroy $(ARGS)
 
 deploy-local: $(DEV) $(NODE) ## Deploy into an AWS emulator here (PORT=4566 SET='name=value ...' AUTH=1 enforces IAM)
 	@exec .venv/bin/python -m emulator --port $(or $(PORT),4566) --auth "$(AUTH)" \

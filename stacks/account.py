@@ -60,6 +60,10 @@ class PreconditionError(RuntimeError):
     """The deployment would fail, or do what nobody asked for; the text is a sentence for the operator."""
 
 
+class UnrecordedError(RuntimeError):
+    """A stack does not say which settings it was deployed with."""
+
+
 class UncheckedError(RuntimeError):
     """Nothing can be said about the deployment; the text is the reason."""
 
@@ -67,7 +71,7 @@ class UncheckedError(RuntimeError):
 class Account:
     """The account and region that the CDK CLI is going to use, as far as its arguments and the environment tell."""
 
-    def __init__(self, profile: str | None, qualifier: str) -> None:
+    def __init__(self, profile: str | None, qualifier: str, region: str | None = None) -> None:
         """Read profiles and the environment.
 
         Raises PreconditionError for a profile that does not exist and where no region is named, and UncheckedError
@@ -82,7 +86,7 @@ class Account:
         profiles = configured.full_config.get("profiles", {})
         if _uses_mfa(profiles, self._session.profile_name):
             raise UncheckedError("the profile uses MFA, and a code is good for one request")
-        region = _region(profiles, self._session.profile_name)
+        region = region or _region(profiles, self._session.profile_name)
         if region is None:
             raise PreconditionError(
                 "no region is named, so the CDK CLI would choose one: set AWS_REGION to that of the deployment."
@@ -123,7 +127,7 @@ class Account:
     def deployed_settings(self, stack: str) -> Mapping[str, Any]:
         """Return the settings of a stack that differ from their defaults; none if there is no such stack.
 
-        Raises UncheckedError for one that does not record them.
+        Raises UnrecordedError for one that does not record them.
         """
         if self._status(stack) in {None, *_NEVER_CREATED}:
             return {}
@@ -131,7 +135,7 @@ class Account:
         try:
             settings: Mapping[str, Any] = json.loads(template["Metadata"][deployment_file.METADATA])
         except (KeyError, TypeError, ValueError):
-            raise UncheckedError(f"stack {stack} does not record its settings") from None
+            raise UnrecordedError from None
         return settings
 
     def _status(self, stack: str) -> str | None:

@@ -1,6 +1,7 @@
 """deployment.toml, the settings of an operator's deployment, and what overrides them for a single run."""
 
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -57,10 +58,11 @@ def lines(values: Mapping[str, Any]) -> Iterator[str]:
 def _path(name: object, folder: Path) -> Path | None:
     """Find the file: the usual one may be missing, one that was named may not."""
     if name is None:
-        return path if (path := folder / NAME).is_file() else None
+        path = folder / NAME
+        return path if os.path.lexists(path) else None  # a link that leads nowhere is a mistake, not a missing file
     if name == "":
         return None
-    if not (path := folder / str(name)).is_file():
+    if not os.path.lexists(path := folder / str(name)):
         raise SettingError(f"{_FILE}: there is no file {str(name)!r} in {folder}.")
     return path
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stacks import deployment_file
-from stacks.account import Account, PreconditionError, UncheckedError
+from stacks.account import Account, PreconditionError, UncheckedError, UnrecordedError
 from stacks.settings import SettingError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -28,10 +28,10 @@ def check(command: str, arguments: Sequence[str], folder: Path = ROOT) -> None:
 
     Raises PreconditionError and SettingError for what is wrong, UncheckedError where that cannot be known.
     """
-    context, profile = _configuration(arguments, folder)
+    context, profile, region = _configuration(arguments, folder)
     read = deployment_file.read(context, folder)
     try:
-        account = Account(profile, str(context.get(_QUALIFIER, _DEFAULT_QUALIFIER)))
+        account = Account(profile, str(context.get(_QUALIFIER, _DEFAULT_QUALIFIER)), region)
         account.identity  # noqa: B018 - to ask is to check
         if command == "destroy":
             account.demand_stack(read.settings.stack)
@@ -39,7 +39,11 @@ def check(command: str, arguments: Sequence[str], folder: Path = ROOT) -> None:
             return
         account.demand_bootstrap()
         reset = dict(_reset(account.deployed_settings(read.settings.stack), read))
-    except (BotoCoreError, ClientError) as error:
+    except UnrecordedError:
+        if read.file is None and not read.given:
+            raise PreconditionError(_unrecorded(read.settings.stack)) from None
+        return  # somebody has said what the settings are to be
+    except (BotoCoreError, ClientError, ValueError) as error:
         raise UncheckedError(str(error)) from error
     if reset:
         raise PreconditionError(_would_reset(read, reset))
@@ -52,28 +56,30 @@ def _reset(deployed: Mapping[str, Any], read: deployment_file.GivenSettings) -> 
             yield name, value
 
 
-def _configuration(arguments: Sequence[str], folder: Path) -> tuple[Mapping[str, Any], str | None]:
-    """Return the context and the profile as the CDK CLI finds them, in its arguments and its files."""
+def _configuration(arguments: Sequence[str], folder: Path) -> tuple[Mapping[str, Any], str | None, str | None]:
+    """Return context, profile and region as the CDK CLI finds them in its arguments, variables and files."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-c", "--context", action="append", default=[])
     parser.add_argument("--profile", default=os.environ.get("CDK_PROFILE"))
+    parser.add_argument("--region", default=os.environ.get("CDK_REGION"))
     given = parser.parse_known_args(arguments)[0]
     project, user = (_json(file) for file in (folder / "cdk.json", Path.home() / ".cdk.json"))
     context = {
-        **user.get("context", {}),
+        **(user.get("context") or {}),
         **_json(folder / "cdk.context.json"),
-        **project.get("context", {}),
+        **(project.get("context") or {}),
         **dict(one.split("=", 1) for one in given.context if "=" in one),
     }
-    return context, given.profile or project.get("profile") or user.get("profile")
+    profile, region = (getattr(given, name) or project.get(name) or user.get(name) for name in ("profile", "region"))
+    return context, profile, region
 
 
 def _json(file: Path) -> Mapping[str, Any]:
     try:
-        found: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # most are not there, and the CLI says what is wrong with one that is
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def _would_reset(read: deployment_file.GivenSettings, reset: Mapping[str, Any]) -> str:
@@ -87,9 +93,18 @@ def _would_reset(read: deployment_file.GivenSettings, reset: Mapping[str, Any]) 
     )
 
 
+def _unrecorded(stack: str) -> str:
+    return (
+        f"stack {stack} does not record the settings that it was deployed with, so this deployment could reset them: "
+        f"write them into {deployment_file.NAME}; an empty one accepts all defaults."
+    )
+
+
 def main(arguments: Sequence[str]) -> None:
     """Check a command, and end with a sentence where it cannot work."""
     command, *rest = arguments
+    if os.environ.get("AWS_PROFILE"):
+        os.environ.pop("AWS_DEFAULT_PROFILE", None)  # which botocore would prefer, and the CLI does not
     try:
         check(command, rest)
     except (PreconditionError, SettingError) as error:

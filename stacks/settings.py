@@ -18,7 +18,7 @@ _LOG_RETENTIONS: Final = (
 _ARN: Final = r"arn:aws[a-z-]*:{}:[a-z0-9-]+:\d{{12}}:{}"
 _SUBSCRIBERS: Final = {
     "https": re.compile(r"https://[^\s/]+\S*"),
-    "email": re.compile(r"[^\s@:]+@[^\s@:]+\.[^\s@:]+"),
+    "email": re.compile(r"[^\s@:/<>\[\]()\"',;]+@[^\s@:/<>\[\]()\"',;]+\.[^\s@:/<>\[\]()\"',;]+"),
     "sqs": re.compile(_ARN.format("sqs", r"[\w-]{1,80}"), re.ASCII),  # no FIFO queue hears a standard topic
     "lambda": re.compile(_ARN.format("lambda", r"function:[\w-]{1,64}(:[\w-]{1,128})?"), re.ASCII),
 }
@@ -75,7 +75,7 @@ def _switch(value: object) -> bool:
 
 
 def _name(value: object) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,39}", str(value)):
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,39}", str(value)):
         raise ValueError("must be 1 to 40 letters, digits and hyphens, a letter first")
     return str(value)
 
@@ -86,17 +86,20 @@ def subscription_protocol(endpoint: str) -> str:
         if pattern.fullmatch(endpoint) and _host(endpoint) is not None:
             return protocol
     raise ValueError(
-        "must be https URLs, email addresses, or ARNs of SQS queues (not FIFO) or Lambda functions", shown(endpoint)
+        "must be https URLs, email addresses, or ARNs of SQS queues (not FIFO) or Lambda functions", endpoint
     )
 
 
 def shown(endpoint: str) -> str:
-    """Return a subscriber for a log: of a URL, which may hold a secret, only the host.
+    """Return a subscriber for a log: of a URL, or what may be one, only the beginning, as the rest may be secret.
 
     The result is no subscriber, so that nobody can deploy it by copying it.
     """
     scheme, separator, _ = endpoint.partition("://")
-    return f"{scheme}://{_host(endpoint) or ''}/ (path not shown)" if separator else endpoint
+    if separator:
+        return f"{scheme}://{_host(endpoint) or ''}/ (path not shown)"
+    head, slash, _ = endpoint.partition("/")
+    return f"{head}/ (path not shown)" if slash else endpoint
 
 
 def _host(endpoint: str) -> str | None:
@@ -108,7 +111,7 @@ def _host(endpoint: str) -> str | None:
 
 
 def _email(value: object) -> str:
-    if not _SUBSCRIBERS["email"].fullmatch(str(value)):
+    if not isinstance(value, str) or not _SUBSCRIBERS["email"].fullmatch(value):
         raise ValueError("must be an email address")
     return str(value)
 
@@ -116,8 +119,8 @@ def _email(value: object) -> str:
 def _subscribers(value: object) -> tuple[str, ...]:
     """Take a list, and one with commas as people write it on a command line."""
     given = value.split(",") if isinstance(value, str) else value
-    if not isinstance(given, list | tuple):
-        raise ValueError("must be a list")  # noqa: TRY004 - all that is wrong with a setting is one error
+    if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
+        raise ValueError("must be a list of texts")
     endpoints = tuple(dict.fromkeys(str(endpoint).strip() for endpoint in given))
     if endpoints == ("",):
         return ()
@@ -192,6 +195,7 @@ class Settings:
             except ValueError as mistake:
                 # A list names the one entry that is wrong.
                 must, wrong = (*mistake.args, getattr(self, setting.name))[:2]
+                wrong = shown(wrong) if isinstance(wrong, str) else wrong
                 mistakes.append(f"{setting.name} {must}, not {wrong!r}.")
             else:
                 object.__setattr__(self, setting.name, value)

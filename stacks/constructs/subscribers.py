@@ -1,7 +1,9 @@
 """Who hears every emitted event besides the recorder: the endpoints of the setting `subscribers`."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Final
+from urllib.parse import urlsplit
 
 from aws_cdk import Acknowledgment, Arn, ArnFormat, Aws, CfnCondition, Fn, Validations
 from aws_cdk import aws_lambda as lambda_
@@ -29,7 +31,7 @@ class Subscribers(Construct):
             protocol = sns.SubscriptionProtocol[subscription_protocol(endpoint).upper()]
             sns.Subscription(
                 self,
-                endpoint,
+                _id(endpoint),
                 topic=topic,
                 protocol=protocol,
                 endpoint=endpoint,
@@ -58,3 +60,10 @@ class Subscribers(Construct):
                 Fn.condition_equals(Aws.ACCOUNT_ID, arn.account), Fn.condition_equals(Aws.REGION, arn.region)
             ),
         )
+
+
+def _id(endpoint: str) -> str:
+    """Return the id of a subscription; deployments print it, so it has no path of a URL, which may be secret."""
+    if not endpoint.startswith("https://"):
+        return endpoint
+    return f"https {urlsplit(endpoint).hostname} {sha256(endpoint.encode()).hexdigest()[:12]}"

@@ -117,3 +117,13 @@ def test_the_example_has_every_setting_and_is_valid_with_all_of_them(tmp_path: P
     (tmp_path / NAME).write_text(text)
     read = deployment_file.read({}, tmp_path)
     assert read.given == Settings.__dataclass_fields__.keys()
+
+
+def test_a_file_that_is_there_but_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    (tmp_path / NAME).symlink_to(tmp_path / "gone")
+    with pytest.raises(SettingError, match=r"^deployment\.toml cannot be read: No such file or directory\.$"):
+        deployment_file.read({}, tmp_path)
+    (tmp_path / NAME).unlink()
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(SettingError, match=r"^deployment\.toml cannot be read: Is a directory\.$"):
+        deployment_file.read({}, tmp_path)

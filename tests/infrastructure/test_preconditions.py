@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 
 import emulator
 from emulator.tools import ACCOUNT, NODE, REGION
-from stacks.account import Account, PreconditionError, UncheckedError
+from stacks.account import Account, PreconditionError, UncheckedError, UnrecordedError
 from stacks.deployment_file import METADATA, NAME
 from stacks.preconditions import check
 from stacks.settings import SettingError
@@ -162,7 +162,7 @@ def test_a_stack_whose_creation_failed_has_no_settings_to_keep(status: str) -> N
 )
 def test_a_stack_that_does_not_record_its_settings_is_reported_as_not_checked(template: str) -> None:
     """One of others, in YAML too, or one of a version that did not record them yet."""
-    with pytest.raises(UncheckedError, match="stack Theirs does not record its settings"):
+    with pytest.raises(UnrecordedError):
         Scripted().with_stack("CREATE_COMPLETE", template)
 
 
@@ -251,6 +251,33 @@ def test_a_deployment_that_would_reset_settings_unasked_is_stopped(checkout: Pat
         "  log_retention_days = 7",
         '  subscribers = ["someone@example.com", "https://hooks.example.com/ (path not shown)"]',
     ]
+
+
+@pytest.mark.emulator
+@pytest.mark.usefixtures("deployer")
+@pytest.mark.parametrize("how", ["option", "variable", "file"])
+def test_the_region_that_the_cdk_cli_is_told_comes_before_the_variables(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    if how == "variable":
+        monkeypatch.setenv("CDK_REGION", REGION)
+    if how == "file":
+        (checkout / "cdk.json").write_text(json.dumps({"region": REGION}))
+    with pytest.raises(PreconditionError, match="would reset them"):
+        check("deploy", [f"--region={REGION}"] if how == "option" else [], checkout)
+
+
+@pytest.mark.emulator
+@pytest.mark.usefixtures("deployer")
+def test_a_stack_without_a_record_is_not_deployed_over_until_somebody_gives_settings(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stacks.deployment_file.METADATA", "another record")
+    with pytest.raises(PreconditionError, match="does not record the settings"):
+        check("deploy", [], checkout)
+    (checkout / NAME).write_text("")
+    check("deploy", [], checkout)
 
 
 @pytest.mark.emulator

@@ -126,10 +126,15 @@ def test_what_is_shown_of_a_subscriber_holds_no_secret_and_cannot_subscribe(endp
         ("arming_window_days", "a year", "to 360, not 'a year'."),
         ("stream_listeners", "-5", "stream_listeners must be a whole number from 1 to 1000, not '-5'."),
         ("request_burst", "5001", "request_burst must be a whole number from 1 to 5000, not '5001'."),
-        ("subscribers", 5, "subscribers must be a list, not 5."),
+        ("subscribers", 5, "subscribers must be a list of texts, not 5."),
         ("subscribers", "https://example.com,,", "Lambda functions, not ''."),
         ("stack", "task scheduler", "stack must be 1 to 40 letters, digits and hyphens, a letter first, not"),
         ("stack", "1st", "stack must be 1 to 40 letters"),
+        ("stack", True, "stack must be 1 to 40 letters"),
+        ("alarm_email", ["ops@example.com"], "alarm_email must be an email address, not ['ops@example.com']."),
+        ("alarm_email", "<ops@example.com>", "alarm_email must be an email address"),
+        ("alarm_email", "hooks.example.com/secret", "an email address, not 'hooks.example.com/ (path not shown)'."),
+        ("subscribers", [["someone@example.com"]], "subscribers must be a list of texts"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_name_of_its_setting(name: str, value: object, sentence: str) -> None:
