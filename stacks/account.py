@@ -88,6 +88,8 @@ class Account:
             raise UncheckedError("the profile uses MFA, and a code is good for one request")
         region = region or _region(profiles, self._session.profile_name)
         if region is None:
+            if self._session.get_credentials() is None:  # that is the first thing to set up
+                raise PreconditionError(_no_credentials(str(NoCredentialsError())))
             raise PreconditionError(
                 "no region is named, so the CDK CLI would choose one: set AWS_REGION to that of the deployment."
             )

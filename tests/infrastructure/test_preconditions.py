@@ -196,6 +196,12 @@ def test_without_a_region_that_is_named_nothing_is_deployed_to_the_one_that_the_
     checkout: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(
+        PreconditionError, match=r"there are no valid AWS credentials .* AWS_PROFILE .* `make bootstrap`"
+    ):
+        check(command, [], checkout)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
     with pytest.raises(PreconditionError, match=r"no region is named, .* set AWS_REGION"):
         check(command, [], checkout)
 
