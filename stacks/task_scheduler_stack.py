@@ -86,15 +86,19 @@ class TaskSchedulerStack(cdk.Stack):
         api.function.may("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=registry.table_arn)
         api.function.may("states:StartExecution", on=timer.state_machine_arn)
         api.function.may("states:StopExecution", "states:GetExecutionHistory", on=timer.execution_arns)
-        api.stream.may("dynamodb:GetItem", "dynamodb:Query", on=event_log.table_arn)
+        # It seals sequence numbers that are missing.
+        api.stream.may("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", on=event_log.table_arn)
         api.stream.may("dynamodb:BatchGetItem", on=registry.table_arn)  # the text of large events is with their tasks
 
         sweeper.function.may("states:StartExecution", on=timer.state_machine_arn)
-        sweeper.function.may("states:DescribeExecution", on=timer.execution_arns)
+        sweeper.function.may("states:DescribeExecution", "states:GetExecutionHistory", on=timer.execution_arns)
+        sweeper.function.may("dynamodb:GetItem", "dynamodb:PutItem", on=registry.table_arn)
         recorder.function.may("dynamodb:GetItem", on=registry.table_arn)
         for writer in (recorder.function, sweeper.function):  # the sweeper records what the recorder could not
             writer.may("dynamodb:UpdateItem", on=registry.table_arn)
-            writer.may("dynamodb:PutItem", "dynamodb:UpdateItem", on=event_log.table_arn)
+            writer.may("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=event_log.table_arn)
+            # In an upgrade, readers are replaced before those who write what the old readers do not know.
+            writer.node.add_dependency(api.stream)
 
         cdk.CfnOutput(self, "ApiUrl", value=api.url, description="Where the API answers")
         cdk.CfnOutput(self, "TopicArn", value=delivery.topic.topic_arn, description="Subscribe here to what is emitted")

@@ -13,6 +13,12 @@ MAX_PAGE_BYTES: Final = 1_000_000
 OVERDUE_MS: Final = 60_000
 """How late a task may be before it counts as overdue, which operators are told."""
 
+BATCH_MS: Final = 7_000
+"""How long items of a batch are begun: with the last ones, whose calls may be throttled, that makes 12 s at most."""
+
+MAX_BATCH: Final = 100
+"""Items in a batch."""
+
 
 class EngineError(Exception):
     """An engine could not do what was asked; the text is a sentence for the caller."""
@@ -51,9 +57,32 @@ class KeyConflictError(EngineError):
         super().__init__("The Idempotency-Key was used for another request; give each request its own.")
 
 
+class KeyOfEndedTaskError(EngineError):
+    """The idempotency key belongs to a task that was cancelled or failed, and so will not be emitted."""
+
+    def __init__(self, task: Task) -> None:
+        ended = timestamp.format(task.ended_ms or task.due_ms)
+        state = "failed" if task.status is Status.FAILED else f"was {task.status}"
+        super().__init__(
+            f"The Idempotency-Key belongs to task {task.id}, which {state} at {ended}; use a new key to schedule again."
+        )
+
+
 @dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A name that a caller gave to a request, so that repeating the request does not make a second task.
+
+    It is stored beside the task's id for as long as the task, and never determines the id.
+    """
+
+    name: str
+    fingerprint: str
+    """Digest of the request's body: the same name with another body is a conflict."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a list goes on: after this task, in the order of due times and then ids."""
+    """Where a list continues: after this task, in the order of due times and then ids."""
 
     due_ms: int
     task_id: str
@@ -81,6 +110,17 @@ class TaskPage:
     """Where the next page begins, None on the last one."""
 
 
+@dataclass(frozen=True, slots=True)
+class TagCancellation:
+    """What became of the scheduled tasks of a tag."""
+
+    cancelled: int
+    not_cancelled: int
+    """Tasks that were emitted meanwhile, or could not be processed now."""
+    more: bool
+    """Whether time was up before all tasks had been processed."""
+
+
 class Engine(Protocol):
     """Accepts, keeps, fires, changes and cancels tasks, and remembers what was emitted.
 
@@ -93,15 +133,21 @@ class Engine(Protocol):
     async def problems(self) -> list[str]:
         """Return what is wrong now, a sentence for each, that names no task: anybody may read it. Raises nothing."""
 
-    async def schedule(self, task: Task) -> Task:
-        """Keep a new task for good, and return it; when this returns, the task will be emitted.
+    async def schedule(self, task: Task, key: IdempotencyKey | None = None) -> Task:
+        """Store a new task and return it; when this returns, the task will be emitted.
 
-        Where a task of the same id and fingerprint was kept before, that one is returned and nothing changes.
-        Raises KeyConflictError where its fingerprint is another.
+        If the key already belongs to a stored task, that one is returned and nothing changes. Raises KeyConflictError
+        if its request was another, and KeyOfEndedTaskError if it will not be emitted. A key whose task is no longer
+        stored counts as new.
         """
 
-    async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:
-        """Schedule each task; return for each what schedule() would return or raise."""
+    async def schedule_all(
+        self, tasks: Sequence[Task], keys: Sequence[IdempotencyKey | None] = ()
+    ) -> list[Task | EngineError]:
+        """Schedule each task, with its key if keys are given; return for each what schedule() returns or raises.
+
+        An item that is not begun within BATCH_MS has UnavailableError.
+        """
 
     async def get(self, task_id: str) -> Task:
         """Return the task as it is now; raises TaskNotFoundError."""
@@ -116,7 +162,13 @@ class Engine(Protocol):
         """
 
     async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
-        """Cancel each task; return for each what cancel() would return or raise."""
+        """Cancel each task; return for each what cancel() returns or raises.
+
+        An item that is not begun within BATCH_MS has UnavailableError.
+        """
+
+    async def cancel_tagged(self, tag: tuple[str, str]) -> TagCancellation:
+        """Cancel the scheduled tasks of a tag, those of them included that were scheduled a second before the call."""
 
     async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
         """Replace a scheduled task by what `change` makes of it, and return that; it will not be emitted as it was.
@@ -127,6 +179,13 @@ class Engine(Protocol):
 
     async def position(self) -> int:
         """Return the sequence number of the newest event, 0 when there was none."""
+
+    async def clamp_position(self, position: int) -> int:
+        """Return a position in the log from which a reader can go on: the given one, unless it is outside.
+
+        One beyond the end belongs to a log that is gone, and becomes the end. One before the first stored event becomes
+        the one just before that event, or the end if no event is stored.
+        """
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         """Return the events that follow the sequence number `after`, in order, without gaps.

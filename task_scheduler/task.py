@@ -64,8 +64,6 @@ class Task:
     """When the task was emitted, cancelled or given up."""
     changed_ms: int = 0
     """When it was last given a time or a message; 0 if it has what it was made with."""
-    fingerprint: str = ""
-    """Digest of the request that made the task under an idempotency key; empty where there was no key."""
 
     @property
     def expected_ms(self) -> int:

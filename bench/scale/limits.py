@@ -6,6 +6,7 @@ from typing import Final
 
 from bench.cost import API_SECONDS, SMALL, Cost, Deployment
 from stacks.settings import Settings
+from task_scheduler.aws.event_log import PARTITIONS
 from task_scheduler.aws.registry import SHARDS
 from task_scheduler.aws.sweeper import LOOK_MS
 
@@ -16,7 +17,7 @@ TABLE_WRITES: Final = 40_000
 """Write units a second of one table with its indexes, unless more is asked for."""
 
 LOOK_S: Final = LOOK_MS // 1000
-TRIES: Final = 3
+TRIES: Final = 2
 """Of a call by the SDK; a test holds it against the client's."""
 
 SWEEP_EVERY_S: Final = 60
@@ -27,8 +28,8 @@ SWEEP_THREADS: Final = 8
 ATTEND_S: Final = 0.1
 """Assumed: how long one thread of the sweeper takes for a task: two calls, on a third of a processor."""
 
-THROTTLED_S: Final = 1.5
-"""How long a thread takes for a call that is refused three times: the SDK waits up to 1 s, then up to 2 s."""
+THROTTLED_S: Final = 0.5
+"""How long a thread takes for a call that is rejected twice: the SDK waits up to 1 s."""
 
 RETRY_FIRST_S: Final = 1
 RETRY_LONGEST_S: Final = 300
@@ -70,8 +71,8 @@ class Design:
     window_days: float = Settings().arming_window_days
     recorders: int = Deployment().recorders
     shards: int = SHARDS
-    event_partitions: int = 1
-    """Into which the event log is written at the same time: numbers follow each other into one page."""
+    event_partitions: int = PARTITIONS
+    """Over which the numbers of one page of the event log are spread."""
     halves: bool = True
     """Whether the sweeper leaves half of its time to parked tasks, however many are overdue."""
     size: int = SMALL

@@ -115,7 +115,8 @@ class Api(Construct):
         api.node.try_remove_child("Endpoint")  # an output that CDK names; the stack names its own
         answer = integration(self.function)
         events = api.root.add_resource(EVENTS)
-        events.add_method("GET", integration(self.stream))
+        for method in ("GET", "HEAD"):
+            events.add_method(method, integration(self.stream))
         for resource in (api.root, events, api.root.add_resource("{proxy+}")):
             resource.add_method("ANY", answer)
         for error in GATEWAY_ERRORS:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
+from http import HTTPStatus
 from typing import Any, Final
 
 from botocore.config import Config
@@ -17,13 +19,16 @@ from task_scheduler.engine import UnavailableError
 # all that it knows of the machine, and that would be a fifth.
 _LEAN: Final = Config(parameter_validation=False, user_agent=f"task-scheduler/{__version__}")
 
-# A call is quick or is tried again: three tries end well within the 29 s that API Gateway waits.
+# A second attempt is needed even where nothing is wrong: Lambda purges idle connections, which the first call after a
+# pause finds out (AWS, Lambda best practices). A third would help little when AWS throttles, and would take up to 2 s
+# more (botocore, standard mode); our callers repeat what was answered with 503.
 _QUICK: Final = _LEAN.merge(
-    Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+    Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 )
-_ONCE: Final = _LEAN.merge(
-    Config(connect_timeout=1, read_timeout=1.5, retries={"mode": "standard", "total_max_attempts": 1})
-)
+# For calls whose time is short: two attempts end within 6 s.
+_POLL: Final = _QUICK.merge(Config(read_timeout=1.5))
+# For calls whose caller decides itself on another attempt.
+_ONCE: Final = _POLL.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 # How DynamoDB, Step Functions and Secrets Manager say that there were too many calls (botocore's service models).
 _THROTTLED: Final = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"})
@@ -32,9 +37,17 @@ _logger: Final = logging.getLogger(__name__)
 _session: Final = get_session()  # botocore alone: boto3 on top of it would lengthen every cold start
 
 
-def client(service: str, *, once: bool = False) -> Any:  # noqa: ANN401 - each service has a client of its own
-    """Return a client that tries a call a few times, or once where the caller decides itself on another try."""
-    return _session.create_client(service, config=_ONCE if once else _QUICK)
+class Patience(Enum):
+    """How often and how long a client attempts a call."""
+
+    USUAL = _QUICK
+    POLL = _POLL
+    ONCE = _ONCE
+
+
+def client(service: str, patience: Patience = Patience.USUAL) -> Any:  # noqa: ANN401 - each service has a client of its own
+    """Return a client of a service."""
+    return _session.create_client(service, config=patience.value)
 
 
 def on_throttle(tell: Callable[[], None]) -> None:
@@ -54,6 +67,22 @@ def code(error: BotoCoreError | ClientError) -> str:
     if isinstance(error, BotoCoreError):
         return type(error).__name__
     return error.response.get("Error", {}).get("Code", "")
+
+
+def is_transient(error: ClientError) -> bool:
+    """Tell whether a call was throttled or the service was at fault, so that the same call may succeed later."""
+    return code(error) in _THROTTLED or _status(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def was_rejected(error: BotoCoreError | ClientError) -> bool:
+    """Tell whether a call was certainly not carried out, which is unknown after a timeout or a fault of the service."""
+    if isinstance(error, BotoCoreError):
+        return False
+    return code(error) in _THROTTLED or _status(error) < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _status(error: ClientError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """The AWS engine: one write and one start for a task, and cancels that tell the truth."""
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
-from typing import Any, Final
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -11,12 +12,19 @@ from task_scheduler import timestamp
 from task_scheduler.aws.clients import code, unavailable
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.registry import OPEN, Record, Registry, State
-from task_scheduler.aws.timer import Timer
+from task_scheduler.aws.threads import run_all
+from task_scheduler.aws.timer import Stop, Timer
 from task_scheduler.engine import (
+    BATCH_MS,
+    MAX_BATCH,
     MAX_PAGE_BYTES,
     OVERDUE_MS,
     EngineError,
+    IdempotencyKey,
     KeyConflictError,
+    KeyOfEndedTaskError,
+    Place,
+    TagCancellation,
     TaskNotFoundError,
     TaskPage,
     TaskQuery,
@@ -27,13 +35,17 @@ from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, Status, Task
 
 _logger: Final = logging.getLogger(__name__)
+_Item = TypeVar("_Item")
 
-_TRIES: Final = 3
+_ATTEMPTS: Final = 3
 _KEEPS_CHANGING: Final = "The task keeps changing; please try again."
+_NO_TIME: Final = "There was no time left for this item; please send it again."
 _DAY_MS: Final = 86_400_000
 _POLL_S: Final = 0.25
 _LOOK_AGAIN_MS: Final = 10_000  # anybody may ask for problems
-_LOOKED_AT: Final = 10  # tasks: some may have been emitted a moment ago, which the index does not know yet
+_LOOKED_AT: Final = 100  # tasks: some may have been emitted a moment ago, which the index does not know yet
+_INDEX_LAG_MS: Final = 2_500
+"""How long after a write the index may not show it; as a rule it takes well below a second (AWS, DynamoDB indexes)."""
 
 
 class AwsEngine:
@@ -48,6 +60,8 @@ class AwsEngine:
         arming_window_days: float,
         now_ms: Callable[[], int],
         observer: Observer,
+        sleep: Callable[[float], None] = time.sleep,
+        threads: int = 1,
     ) -> None:
         self._registry = registry
         self._timer = timer
@@ -55,6 +69,8 @@ class AwsEngine:
         self._arming_window_ms = arming_window_days * _DAY_MS
         self._now_ms = now_ms
         self._observer = observer
+        self._sleep = sleep
+        self._threads = threads  # for the items of a batch
         self._looked_ms = 0
         self._problems: list[str] = []
 
@@ -72,42 +88,81 @@ class AwsEngine:
     def _look(self) -> list[str]:
         try:
             with unavailable("The table of tasks"):
-                late = self._registry.due(
-                    State.SCHEDULED, until_ms=self._now_ms() - OVERDUE_MS, after=None, limit=_LOOKED_AT
-                )
-                records = self._registry.get_all([place.task_id for place in late])
-                overdue = [record.task for record in records if record.state is State.SCHEDULED]
+                overdue = [task for state in OPEN for task in self._overdue(state)]
         except UnavailableError as error:
             return [str(error)]
-        overdue = [task for task in overdue if task.expected_ms <= self._now_ms() - OVERDUE_MS]
         if not overdue:
             return []
-        due = timestamp.format(overdue[0].due_ms)
+        due = timestamp.format(min(task.due_ms for task in overdue))
         return [f"Tasks are overdue: one was due at {due}. They are tried again, for a day at least."]
 
-    async def schedule(self, task: Task) -> Task:
-        """Keep a task and start its timer, if the wait is one that an execution may live through."""
-        near = self._is_near(task)
-        with unavailable("The table of tasks", task.id):
-            new = self._registry.put(task, State.SCHEDULED if near else State.PARKED)
-        # From here on the task is accepted: whatever fails below, the sweeper finds it in the table and starts it.
-        if new:
-            self._observer.count(Metric.SCHEDULED)
-            if near:
-                self._start(Record(task, State.SCHEDULED))
-            return task
-        # It was put before: by an earlier try of that write, or by a request with the same idempotency key, which may
-        # have died before its start.
-        kept = self._find(task.id)
-        if kept.task.fingerprint != task.fingerprint:
-            raise KeyConflictError
-        if kept.state is State.SCHEDULED:
-            self._start(kept)
-        return kept.task
+    def _overdue(self, state: State) -> list[Task]:
+        until_ms = self._now_ms() - OVERDUE_MS
+        late = self._registry.due(state, until_ms=until_ms, after=None, limit=_LOOKED_AT)
+        records = self._registry.get_all([place.task_id for place in late])
+        return [record.task for record in records if record.state in OPEN and record.task.expected_ms <= until_ms]
 
-    async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:
-        """Schedule tasks one after the other."""
-        return [await _outcome(self.schedule(task)) for task in tasks]
+    async def schedule(self, task: Task, key: IdempotencyKey | None = None) -> Task:
+        """Store a task and start its timer, if it is due soon enough for an execution."""
+        return self._schedule(task, key, Throttle())
+
+    async def schedule_all(
+        self, tasks: Sequence[Task], keys: Sequence[IdempotencyKey | None] = ()
+    ) -> list[Task | EngineError]:
+        """Schedule tasks side by side. After the first start that fails, the others are left to the sweeper."""
+        throttle = Throttle()
+        return self._each(
+            lambda item: self._schedule(*item, throttle), list(zip(tasks, keys or [None] * len(tasks), strict=True))
+        )
+
+    def _schedule(self, task: Task, key: IdempotencyKey | None, throttle: "Throttle") -> Task:
+        if key is not None and (stored := self._claim(key, task)) is not None:
+            return self._repeat(stored)
+        state = State.SCHEDULED if self._is_near(task) and not throttle.is_on else State.PARKED
+        with unavailable("The table of tasks", task.id):
+            new = self._registry.put(task, state, key=None if key is None else key.name)
+        # From here on the task is accepted: whatever fails below, the sweeper finds it in the table and starts it.
+        if not new:
+            # An earlier attempt of this write has worked; or the key was taken over by another request, as this one
+            # was slow, and then it must not make a second task.
+            with unavailable("The table of tasks", task.id):
+                record = self._registry.get(task.id)
+            if record is None:
+                raise UnavailableError(_KEEPS_CHANGING)
+            state = record.state
+        else:
+            self._observer.count(Metric.SCHEDULED)
+        if state is State.SCHEDULED:
+            self._start(Record(task, state), throttle)
+        return task
+
+    def _claim(self, key: IdempotencyKey, task: Task) -> Record | None:
+        """Claim a key for a task, or return the stored task that it belongs to; raises KeyConflictError.
+
+        A key whose task is not there belonged to one that has expired, or to a request that died or is not yet done.
+        """
+        for _ in range(_ATTEMPTS):
+            with unavailable("The table of tasks", task.id):
+                holder = self._registry.claim_key(key, task)
+                if holder is None:
+                    return None
+                record = self._registry.get(holder.task_id)
+                if record is None:
+                    if self._registry.take_over_key(key, holder, task):
+                        return None
+                    continue
+            if holder.fingerprint != key.fingerprint:
+                raise KeyConflictError
+            return record
+        raise UnavailableError(_KEEPS_CHANGING)
+
+    def _repeat(self, stored: Record) -> Task:
+        """Respond to a repeated request; the one before it may have died before it started the timer."""
+        if stored.state in {State.CANCELLED, State.FAILED}:
+            raise KeyOfEndedTaskError(stored.task)
+        if stored.state is State.SCHEDULED:
+            self._start(stored, Throttle())
+        return stored.task
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raises TaskNotFoundError."""
@@ -133,7 +188,10 @@ class AwsEngine:
 
     async def cancel(self, task_id: str) -> Task:
         """Stop the timer, then mark the task; a crash between the two leaves a task that the sweeper starts again."""
-        for _ in range(_TRIES):
+        return self._cancel(task_id)
+
+    def _cancel(self, task_id: str) -> Task:
+        for _ in range(_ATTEMPTS):
             record = self._find(task_id)
             if record.state is State.CANCELLED:
                 return record.task
@@ -146,8 +204,26 @@ class AwsEngine:
         raise UnavailableError(_KEEPS_CHANGING)
 
     async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
-        """Cancel tasks one after the other."""
-        return [await _outcome(self.cancel(task_id)) for task_id in task_ids]
+        """Cancel tasks side by side."""
+        return self._each(self._cancel, task_ids)
+
+    async def cancel_tagged(self, tag: tuple[str, str]) -> TagCancellation:
+        """Cancel the scheduled tasks of a tag page by page, until the index must know those scheduled before."""
+        started_ms = self._now_ms()
+        outcomes: dict[str, Task | EngineError] = {}
+        after: Place | None = None
+        while True:
+            page = await self.tasks(TaskQuery(status=Status.SCHEDULED, tag=tag, after=after), limit=MAX_BATCH)
+            ids = [task.id for task in page.tasks if task.id not in outcomes]
+            outcomes |= dict(zip(ids, self._each(self._cancel, ids), strict=True))
+            after = page.next
+            waited_ms = self._now_ms() - started_ms
+            if waited_ms >= BATCH_MS or (after is None and waited_ms >= _INDEX_LAG_MS):
+                break
+            if after is None:
+                self._sleep((_INDEX_LAG_MS - waited_ms) / 1000)
+        cancelled = sum(isinstance(outcome, Task) for outcome in outcomes.values())
+        return TagCancellation(cancelled, len(outcomes) - cancelled, more=after is not None)
 
     async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
         """Stop the timer, then write the next revision, then start its timer.
@@ -155,7 +231,7 @@ class AwsEngine:
         In this order no revision but the current one ever has a timer that runs, so that a cancel has one to stop. A
         crash in between leaves a task without a timer, which the sweeper starts again when it is overdue.
         """
-        for _ in range(_TRIES):
+        for _ in range(_ATTEMPTS):
             record = self._find(task_id)
             _refuse_ended(record)
             new = change(record.task)  # before anything is touched: it may refuse
@@ -163,9 +239,11 @@ class AwsEngine:
             near = self._is_near(new)
             state = State.SCHEDULED if near else State.PARKED
             with unavailable("The table of tasks", task_id):
+                if record.key is not None and new.due_ms > record.task.due_ms:
+                    self._registry.prolong_key(record.key, new)
                 if self._registry.reschedule(record, new, state):
                     if near:
-                        self._start(Record(new, state))
+                        self._start(Record(new, state), Throttle())
                     return new
         raise UnavailableError(_KEEPS_CHANGING)
 
@@ -173,6 +251,11 @@ class AwsEngine:
         """Return the sequence number of the newest event."""
         with unavailable("The event log"):
             return self._log.position()
+
+    async def clamp_position(self, position: int) -> int:
+        """Return a position in the log from which a reader can go on."""
+        with unavailable("The event log"):
+            return self._log.clamp(position)
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         """Return the events after a sequence number."""
@@ -187,22 +270,36 @@ class AwsEngine:
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:
         """Wait for an event."""
         with unavailable("The event log"):
-            return self._log.wait(after=after, seconds=seconds, pause_s=_POLL_S)
+            return self._log.wait(after=after, seconds=seconds, pause_s=_POLL_S, sleep=self._sleep)
 
     def _is_near(self, task: Task) -> bool:
         """Tell whether a timer may be started for the task: a longer wait could outlive its execution."""
         return task.due_ms <= self._now_ms() + self._arming_window_ms
 
     def _take_back(self, record: Record) -> None:
-        """Make sure that the timer of a task will not publish; raises TooLateError."""
+        """Make sure that no timer of a task publishes or has published; raises TooLateError, without side effects."""
         _refuse_ended(record)
-        task = record.task
+        if record.entered:  # an earlier timer died in the publish: SNS may have accepted the message
+            raise TooLateError(record.task)
         # A parked task has no timer, unless it was parked because its start seemed to fail.
-        if record.state is State.PARKED and not self._is_near(task):
+        if record.state is State.PARKED and not record.attempted:
             return
-        with unavailable("The timer of the task", task.id):
-            if not self._timer.stop(task, now_ms=self._now_ms()):
-                raise TooLateError(task)
+        with unavailable("The timer of the task", record.task.id):
+            outcome = self._timer.stop(record.task, now_ms=self._now_ms())
+        if outcome is Stop.INTERRUPTED:
+            self._resume(record)
+        if outcome is not Stop.STOPPED:
+            raise TooLateError(record.task)
+
+    def _resume(self, record: Record) -> None:
+        """Start the next timer of a task whose publish was interrupted, at once; if that fails, the sweeper does it."""
+        try:
+            renewed = self._registry.rearm(record, entered=True)
+            if renewed is not None:
+                self._timer.start(renewed.task)
+        except (BotoCoreError, ClientError) as error:
+            about = {"task_id": record.task.id}
+            _logger.warning("An interrupted publish was not started again: %s", code(error), extra=about)
 
     def _find(self, task_id: str) -> Record:
         with unavailable("The table of tasks", task_id):
@@ -211,27 +308,41 @@ class AwsEngine:
             raise TaskNotFoundError(task_id)
         return record
 
-    def _start(self, record: Record) -> None:
+    def _start(self, record: Record, throttle: "Throttle") -> None:
         """Start a timer, or leave that to the sweeper: at once if the task can be parked, else when it is overdue."""
         try:
             self._timer.start(record.task)
         except (BotoCoreError, ClientError) as error:
+            throttle.is_on = True
             about = {"task_id": record.task.id}
             _logger.warning("The timer of a task did not start: %s", code(error), extra=about)
             try:
-                self._registry.move(record, State.PARKED, now_ms=self._now_ms())
+                self._registry.move(record, State.PARKED, now_ms=self._now_ms(), attempted=True)
             except (BotoCoreError, ClientError) as second:
                 _logger.warning("Nor could the task be parked: %s", code(second), extra=about)
+
+    def _each(self, call: Callable[[_Item], Task], items: Sequence[_Item]) -> list[Task | EngineError]:
+        """Make a call for each item, as many as can be begun in time; return for each its task or its error."""
+        end_ms = self._now_ms() + BATCH_MS
+
+        def outcome(item: _Item) -> Task | EngineError:
+            if self._now_ms() >= end_ms:
+                return UnavailableError(_NO_TIME)
+            try:
+                return call(item)
+            except EngineError as error:
+                return error
+
+        return run_all(outcome, items, threads=self._threads)
+
+
+@dataclass(slots=True)
+class Throttle:
+    """Whether a start has failed in this request, so that it attempts no more."""
+
+    is_on: bool = False
 
 
 def _refuse_ended(record: Record) -> None:
     if record.state not in OPEN:
         raise TooLateError(record.task)
-
-
-async def _outcome(call: Coroutine[Any, Any, Task]) -> Task | EngineError:
-    """Return the task of a call, or the error that concerns it alone."""
-    try:
-        return await call
-    except EngineError as error:
-        return error

@@ -4,11 +4,11 @@ import os
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from task_scheduler.aws import names
 from task_scheduler.aws.census import Census
-from task_scheduler.aws.clients import client
+from task_scheduler.aws.clients import Patience, client
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Recorder
@@ -18,6 +18,8 @@ from task_scheduler.aws.sweeper import Sweeper
 from task_scheduler.aws.timer import Timer
 from task_scheduler.metrics import Observer
 
+_THREADS: Final = 8  # for the items of a batch; a client has ten connections (botocore, max_pool_connections)
+
 
 def now_ms() -> int:
     """Return the system's time."""
@@ -25,25 +27,25 @@ def now_ms() -> int:
 
 
 @cache
-def _dynamodb(*, once: bool) -> Any:  # noqa: ANN401 - as of client()
+def _dynamodb(patience: Patience) -> Any:  # noqa: ANN401 - as of client()
     """Return one client for both tables; a second one would take its time at every start."""
-    return client("dynamodb", once=once)
+    return client("dynamodb", patience)
 
 
 @cache
 def registry() -> Registry:
     """Return the tasks table."""
     return Registry(
-        _dynamodb(once=False), os.environ[names.TASKS_TABLE], retention_days=_days(names.TASK_RETENTION_DAYS)
+        _dynamodb(Patience.USUAL), os.environ[names.TASKS_TABLE], retention_days=_days(names.TASK_RETENTION_DAYS)
     )
 
 
 @cache
-def event_log(*, once: bool = False) -> EventLog:
-    """Return the events table; each call of it is tried once, or a few times."""
+def event_log(patience: Patience = Patience.USUAL) -> EventLog:
+    """Return the events table."""
     table = os.environ[names.EVENTS_TABLE]
     days = _days(names.EVENT_RETENTION_DAYS)
-    return EventLog(_dynamodb(once=once), table, os.environ[names.TASKS_TABLE], retention_days=days, now_ms=now_ms)
+    return EventLog(_dynamodb(patience), table, os.environ[names.TASKS_TABLE], retention_days=days, now_ms=now_ms)
 
 
 @cache
@@ -54,15 +56,16 @@ def timer() -> Timer:
 
 def engine(observer: Observer, *, polls: bool = False) -> AwsEngine:
     """Return the engine behind the API, or the one behind its event stream, which polls."""
-    # A poll of 25 s leaves no time for a second try: API Gateway waits for 29 s.
-    log = event_log(once=polls)
+    log = event_log(Patience.POLL if polls else Patience.USUAL)
     window = _days(names.ARMING_WINDOW_DAYS)
-    return AwsEngine(registry(), timer(), log, arming_window_days=window, now_ms=now_ms, observer=observer)
+    return AwsEngine(
+        registry(), timer(), log, arming_window_days=window, now_ms=now_ms, observer=observer, threads=_THREADS
+    )
 
 
 def recorder(observer: Observer) -> Recorder:
     """Return what writes emissions down."""
-    return Recorder(_dynamodb(once=True), registry(), event_log(), now_ms=now_ms, observer=observer)
+    return Recorder(_dynamodb(Patience.ONCE), registry(), event_log(), now_ms=now_ms, observer=observer)
 
 
 def sweeper(observer: Observer) -> Sweeper:

@@ -22,7 +22,7 @@ ATTRIBUTES: Final = "attributes"
 OVERDUE: Final = "overdue"
 SWEEPER_COUNTS: Final = ("armed", OVERDUE, "recorded", "rearmed", "failed")
 
-# Keys of the tables.
+# Keys of the tables. Rows of tags and of idempotency keys are in the tasks table, too.
 TASK_ID: Final = "id"
 BY_DUE: Final = "by_due"
 BUCKET: Final = "bucket"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from task_scheduler.aws.clients import code
+from task_scheduler.aws.clients import code, was_rejected
 from task_scheduler.aws.event_log import EventLog, is_large
 from task_scheduler.aws.registry import Record, Registry, State
 from task_scheduler.metrics import Metric, Observer
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 _logger: Final = logging.getLogger(__name__)
 
-_FRESH_MS: Final = 2_000  # a number older than this is not used: readers pass it soon (event_log.GAP_MS)
-_TRIES: Final = 3
+_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Recorder:
         now_ms: Callable[[], int],
         observer: Observer,
     ) -> None:
-        self._client = client  # one that tries once: a slow write must not land after readers have passed its number
+        self._client = client  # one that attempts a call once: another attempt takes another sequence number
         self._registry = registry
         self._log = log
         self._now_ms = now_ms
@@ -53,18 +52,21 @@ class Recorder:
         ids = [_task_id(emission.event) for emission in emissions]
         records: dict[str | None, Record] = {}
         done = {task_id: self._is_settled(task_id, records) for task_id in dict.fromkeys(ids)}
-        numbers = _Numbers(self._log, list(done.values()).count(False), self._now_ms)
+        numbers = SequenceAllocator(self._log, list(done.values()).count(False))
         for task_id, emission in zip(ids, emissions, strict=True):
             if task_id is not None and not done[task_id]:
                 record = records.get(task_id)
                 done[task_id] = self._record(task_id, emission, record, numbers)
                 if done[task_id]:
                     self._count(emission, record)
+        numbers.seal_unused()
         return [done[task_id] for task_id in ids]
 
     def record_open(self, record: Record, emission: Emission) -> bool:
         """Record the emission of a task that was just seen open; tell whether that is done."""
-        done = self._record(record.task.id, emission, record, _Numbers(self._log, 1, self._now_ms))
+        numbers = SequenceAllocator(self._log, 1)
+        done = self._record(record.task.id, emission, record, numbers)
+        numbers.seal_unused()
         if done:
             self._count(emission, record)
         return done
@@ -94,23 +96,25 @@ class Recorder:
             late_ms = emission.emitted_ms - record.task.expected_ms
             self._observer.observe(Metric.LATENESS, [max(late_ms, 0) / 1000])  # SQS's clock is not Step Functions'
 
-    def _record(self, task_id: str, emission: Emission, record: Record | None, numbers: "_Numbers") -> bool:
-        for _ in range(_TRIES):
+    def _record(self, task_id: str, emission: Emission, record: Record | None, numbers: "SequenceAllocator") -> bool:
+        for _ in range(_ATTEMPTS):
             try:
-                if self._append(task_id, emission, record, numbers.next()):
+                if self._append(task_id, emission, record, numbers):
                     return True
             except (BotoCoreError, ClientError) as error:
-                # It may have worked: then the next try finds the task emitted.
+                # It may have worked: then the next attempt finds the task emitted.
                 _logger.warning("An emission was not recorded yet: %s", code(error), extra={"task_id": task_id})
             record = None  # it may no longer be what the table has
         return False
 
-    def _append(self, task_id: str, emission: Emission, record: Record | None, sequence: int) -> bool:
-        """Mark and append in one transaction; False where another write was in its way.
+    def _append(self, task_id: str, emission: Emission, record: Record | None, numbers: "SequenceAllocator") -> bool:
+        """Mark the task and append the event in one transaction; False if another write was in its way.
 
-        An event with a large text refers to the task, if that is what went out: its revision is a condition, and a task
-        never changes once it is emitted. Otherwise, as after a change at the same moment, it has a copy.
+        An event with a large text refers to the task, if the task has the text that went out: its revision is a
+        condition, and a task never changes once it is emitted. Otherwise, as after a change at the same moment, the
+        event has a copy.
         """
+        sequence = numbers.take()
         event = Event(sequence, task_id, emission.event, emission.emitted_ms, indexed_ms=self._now_ms())
         refer = record is not None and record.task.event == event.event and is_large(event.event)
         update = self._registry.emission(
@@ -123,32 +127,62 @@ class Recorder:
             self._client.transact_write_items(
                 TransactItems=[{"Update": update}, {"Put": self._log.appending(event, refer=refer)}]
             )
-        except ClientError as error:
-            if code(error) != "TransactionCanceledException":
+        except (BotoCoreError, ClientError) as error:
+            marking, appending = _failed_conditions(error)
+            if appending:  # a reader has sealed the number, and soon the others that were reserved with it
+                numbers.discard()
+            elif was_rejected(error):
+                numbers.give_back(sequence)
+            if not marking and not appending and code(error) != "TransactionCanceledException":
                 raise
-            reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-            return not refer and reasons[:1] == ["ConditionalCheckFailed"]  # emitted already: recorded by another
+            return marking and not refer  # emitted already: recorded by another
         return True
 
 
-class _Numbers:
-    """Sequence numbers, taken for a whole batch at once, and anew when they have grown old."""
+def _failed_conditions(error: BotoCoreError | ClientError) -> tuple[bool, bool]:
+    """Tell for the two writes of the transaction whether its condition was the reason that it failed."""
+    response = error.response if isinstance(error, ClientError) else {}
+    reasons = [reason.get("Code") for reason in response.get("CancellationReasons", [])]
+    marking, appending = (reason == "ConditionalCheckFailed" for reason in (*reasons, None, None)[:2])
+    return marking, appending
 
-    def __init__(self, log: EventLog, count: int, now_ms: Callable[[], int]) -> None:
+
+class SequenceAllocator:
+    """Sequence numbers, reserved for a whole batch at once.
+
+    A number that was not used for certain is used for the next event: readers wait for a number that is missing.
+    """
+
+    def __init__(self, log: EventLog, count: int) -> None:
         self._log = log
-        self._now_ms = now_ms
         self._count = count
-        self._taken_ms = 0
-        self._left: list[int] = []
+        self._reserved: list[int] = []
 
-    def next(self) -> int:
-        """Return a number that nobody else has, young enough to be written."""
-        if not self._left or self._now_ms() > self._taken_ms + _FRESH_MS:
-            self._taken_ms = self._now_ms()
-            first = self._log.take_numbers(max(self._count, 1))
-            self._left = list(range(first, first + max(self._count, 1)))
+    def take(self) -> int:
+        """Return a number that no one else has. Raises botocore's errors."""
+        if not self._reserved:
+            count = max(self._count, 1)
+            first = self._log.take_numbers(count)
+            self._reserved = list(range(first, first + count))
         self._count -= 1
-        return self._left.pop(0)
+        return self._reserved.pop(0)
+
+    def give_back(self, sequence: int) -> None:
+        """Take back a number that was certainly not used."""
+        self._count += 1
+        self._reserved.insert(0, sequence)
+
+    def discard(self) -> None:
+        """Use none of the numbers that are left, as readers seal them."""
+        self._reserved = []
+
+    def seal_unused(self) -> None:
+        """Seal the numbers that are left, so that no reader has to wait before it does."""
+        try:
+            for sequence in self._reserved:
+                self._log.seal(sequence)
+        except (BotoCoreError, ClientError) as error:
+            _logger.warning("Sequence numbers were not used: %s", code(error))
 
 
 def _task_id(event: str) -> str | None:

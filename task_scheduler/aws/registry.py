@@ -1,4 +1,8 @@
-"""The tasks table: the truth about every task. Every change names the state and the revision that it starts from."""
+"""The tasks table: the source of truth about every task.
+
+Every change is a conditional write that names the state and the revision that it starts from. Beside the tasks there
+are rows that make them findable by a tag, or by an idempotency key, and expire with them.
+"""
 
 import time
 import zlib
@@ -13,7 +17,7 @@ from task_scheduler import timestamp
 from task_scheduler.aws.clients import code
 from task_scheduler.aws.items import items_of
 from task_scheduler.aws.names import BUCKET, BY_DUE, DUE_ID, EXPIRES_AT, TASK_ID
-from task_scheduler.engine import Place, TaskQuery
+from task_scheduler.engine import IdempotencyKey, Place, TaskQuery
 from task_scheduler.task import Status, Task
 
 if TYPE_CHECKING:
@@ -27,15 +31,14 @@ _EARLIEST_MS: Final = timestamp.parse("0001-01-01")
 _LATEST_MS: Final = timestamp.parse("9999-12-31")
 _DAY_S: Final = 86_400
 _CONFLICT_PAUSES_S: Final = (0.05, 0.1, 0.2)
-_TAG_EXTRA_S: Final = 3 * _DAY_S  # a task ends within a day or so of its due time, or it has failed
+_EXTRA_S: Final = 3 * _DAY_S  # a task ends within a day or so of its due time, or it has failed
+_YES: Final = {"N": "1"}
+_NO: Final = {"N": "0"}
 _COUNTED_AT_ONCE: Final = 1_000  # tasks that one query counts: 18 read request units or so
 
 
 class State(StrEnum):
-    """A task's state as the table has it: what people see as scheduled is armed, or parked until it can be.
-
-    In the order in which a task goes through them: a list that reads one after the other misses none that moves.
-    """
+    """A task's state as the table has it: what people see as scheduled is armed, or parked until it can be."""
 
     PARKED = "parked"
     """No timer yet: the sweeper starts one."""
@@ -48,6 +51,20 @@ class State(StrEnum):
 
 OPEN: Final = frozenset({State.SCHEDULED, State.PARKED})
 
+_READING_ORDER: Final = (
+    State.PARKED,
+    State.SCHEDULED,
+    State.PARKED,
+    State.FAILED,
+    State.CANCELLED,
+    State.EMITTED,
+)
+"""A list that reads the states in this order misses no task that changes its state meanwhile.
+
+A task moves from each state to later ones only, but for a start that is rejected, which leads from scheduled back to
+parked: therefore parked is read twice.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -57,6 +74,20 @@ class Record:
     state: State
     rearmed: int = 0
     """How often a timer of it died and another was started."""
+    attempted: bool = False
+    """Whether a start of this revision was attempted, though the task is parked: its timer may be running."""
+    entered: bool = False
+    """Whether a timer that died had entered the publish: the message may be out already."""
+    key: str | None = None
+    """The name of its idempotency key."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """What is stored under an idempotency key."""
+
+    task_id: str
+    fingerprint: str
 
 
 class Registry:
@@ -77,8 +108,41 @@ class Registry:
         self._shards = shards
         self._sleep = sleep
 
-    def put(self, task: Task, state: State) -> bool:
-        """Keep a new task, and a row for each of its tags; False where one with its id is there already."""
+    def claim_key(self, key: IdempotencyKey, task: Task) -> KeyHolder | None:
+        """Claim a key for a task that is about to be put; return None, or the one that holds the key already.
+
+        A key costs one write. Whoever dies before the task is put leaves a key without a task, which the next request
+        with that key takes over.
+        """
+        row = {**self._key_row(key.name, task), "task": {"S": task.id}, "fingerprint": {"S": key.fingerprint}}
+        put: PutTypeDef = {
+            "TableName": self._table,
+            "Item": row,
+            "ConditionExpression": f"attribute_not_exists({TASK_ID})",
+        }
+        if self._write({"Put": put}, []):
+            return None
+        item = self._item(_key_id(key.name))
+        if item is None:  # it has expired since
+            return self.claim_key(key, task)
+        holder = KeyHolder(item["task"]["S"], item["fingerprint"]["S"])
+        return None if holder.task_id == task.id else holder
+
+    def take_over_key(self, key: IdempotencyKey, holder: KeyHolder, task: Task) -> bool:
+        """Give a key whose task is gone to another task; False if it has another holder by now.
+
+        The holder's writer may be slow rather than dead: a tombstone under its id rejects its put, whenever that comes.
+        """
+        return self._bar(holder.task_id, self._outliving(task)) and self._update_key(
+            key.name, holder.task_id, task, {"task": task.id, "fingerprint": key.fingerprint}
+        )
+
+    def prolong_key(self, name: str, task: Task) -> None:
+        """Let the key of a task that gets a later due time live as long as the task."""
+        self._update_key(name, task.id, task, {})
+
+    def put(self, task: Task, state: State, *, key: str | None = None) -> bool:
+        """Store a new task, and a row for each of its tags; False if there is an item with its id already."""
         item: dict[str, Any] = {
             TASK_ID: {"S": task.id},
             "state": {"S": state},
@@ -87,7 +151,7 @@ class Registry:
             "created": {"N": str(task.created_ms)},
             "event": {"S": task.event},
             "changed": {"N": str(task.changed_ms)},
-            "fingerprint": {"S": task.fingerprint},
+            **({"key": {"S": key}} if key is not None else {}),
             BUCKET: {"S": self._bucket(state, task.id)},
             DUE_ID: {"S": _due_id(task.due_ms, task.id)},
         }
@@ -100,20 +164,30 @@ class Registry:
 
     def get(self, task_id: str) -> Record | None:
         """Return a task as it is now."""
-        item = self._client.get_item(TableName=self._table, Key={TASK_ID: {"S": task_id}}, ConsistentRead=True).get(
-            "Item"
-        )
-        return None if item is None else _record(item)
+        item = self._item(task_id)
+        return None if item is None or "state" not in item else _record(item)
 
-    def move(self, record: Record, state: State, *, now_ms: int) -> bool:
-        """Take a task from the state and revision of `record` to `state`; False where it has moved on meanwhile."""
-        return self._update(record, state, ended_ms=None if state in OPEN else now_ms)
+    def move(self, record: Record, state: State, *, now_ms: int, attempted: bool = False) -> bool:
+        """Take a task from the state and revision of `record` to `state`; False if it has changed meanwhile.
 
-    def rearm(self, record: Record) -> Record | None:
-        """Give a task its next revision, and so the name of a new timer; None where it has moved on meanwhile."""
+        With `attempted`, it is noted that a start of this revision was attempted.
+        """
+        changes = {"attempted": _YES} if attempted else {}
+        return self._update(record, state, changes, ended_ms=None if state in OPEN else now_ms)
+
+    def rearm(self, record: Record, *, entered: bool = False) -> Record | None:
+        """Give a task its next revision, and so the name of a new timer; None if it has changed meanwhile.
+
+        Only for a task whose present timer has ended: its name is used up then, and no revision but the newest has a
+        timer that runs. `entered` notes that the timer had entered the publish.
+        """
         task = replace(record.task, revision=record.task.revision + 1)
-        renewed = replace(record, task=task, state=State.SCHEDULED, rearmed=record.rearmed + 1)
-        return renewed if self._update(record, State.SCHEDULED, ended_ms=None, renewed=renewed) else None
+        entered = entered or record.entered
+        renewed = replace(record, task=task, state=State.SCHEDULED, rearmed=record.rearmed + 1, entered=entered)
+        changes = {"revision": {"N": str(task.revision)}, "rearmed": {"N": str(renewed.rearmed)}}
+        if entered:
+            changes["entered"] = _YES
+        return renewed if self._update(record, State.SCHEDULED, changes) else None
 
     def emission(
         self, task_id: str, *, emitted_ms: int, unchanged: Record | None = None, until: int = 0
@@ -148,7 +222,8 @@ class Registry:
             "TableName": self._table,
             "Key": {TASK_ID: {"S": new.id}},
             "UpdateExpression": "SET #state = :state, due = :due, #revision = :next, #event = :event,"
-            f" #bucket = :bucket, {DUE_ID} = :due_id, #changed = :changed, rearmed = :rearmed",
+            f" #bucket = :bucket, {DUE_ID} = :due_id, #changed = :changed,"
+            " rearmed = :no, attempted = :no, entered = :no",
             "ConditionExpression": "#state = :from AND #revision = :revision",
             "ExpressionAttributeNames": {
                 "#state": "state",
@@ -167,7 +242,7 @@ class Registry:
                 ":bucket": {"S": self._bucket(state, new.id)},
                 ":due_id": {"S": _due_id(new.due_ms, new.id)},
                 ":changed": {"N": str(new.changed_ms)},
-                ":rearmed": {"N": "0"},
+                ":no": _NO,
             },
         }
         return self._write({"Update": update}, self._tag_rows(new))
@@ -201,13 +276,28 @@ class Registry:
         if query.tag:
             prefixes = ["tag#{}:{}".format(*query.tag)]
         else:
-            prefixes = [state for state in State if query.status in {None, _status(state)}]
+            prefixes = [state for state in _READING_ORDER if query.status in {None, _status(state)}]
         last = _due_id(_LATEST_MS if query.to_ms is None else max(query.to_ms, _EARLIEST_MS), "")
         return self._merge(prefixes, _first(query.from_ms, query.after), last, limit)
 
     def get_all(self, task_ids: Sequence[str]) -> Iterator[Record]:
         """Yield the tasks of these ids as they are now, in this order, without those that are not there."""
-        return map(_record, items_of(self._client, self._table, task_ids))
+        return map(_record, items_of(self._client, self._table, task_ids, sleep=self._sleep))
+
+    def bookmark(self, name: str) -> Place | None:
+        """Return the place that was stored under a name, None if there is none."""
+        item = self._item(_bookmark_id(name))
+        return _place(item["place"]["S"]) if item and item["place"]["S"] else None
+
+    def set_bookmark(self, name: str, place: Place | None) -> None:
+        """Store a place under a name, or none."""
+        text = _due_id(place.due_ms, place.task_id) if place else ""
+        self._client.put_item(TableName=self._table, Item={TASK_ID: {"S": _bookmark_id(name)}, "place": {"S": text}})
+
+    def _item(self, item_id: str) -> Mapping[str, Any] | None:
+        return self._client.get_item(TableName=self._table, Key={TASK_ID: {"S": item_id}}, ConsistentRead=True).get(
+            "Item"
+        )
 
     def _merge(self, prefixes: Sequence[str], first: str, last: str, limit: int) -> list[Place]:
         """Read at most a page of each shard, from `first` to before `last`, and return the soonest of all."""
@@ -262,18 +352,55 @@ class Registry:
 
     def _tag_rows(self, task: Task) -> list[dict[str, Any]]:
         """Return an item for each tag, which stands in the index under the tag, and expires after the task does."""
-        expires = int(task.due_ms / 1000 + self._retention_s) + _TAG_EXTRA_S
         return [
             {
                 TASK_ID: {"S": f"{task.id}#{name}"},
                 BUCKET: {"S": self._bucket(f"tag#{name}:{value}", task.id)},
                 DUE_ID: {"S": _due_id(task.due_ms, task.id)},
-                EXPIRES_AT: {"N": str(max(expires, int(task.created_ms / 1000 + self._retention_s) + _TAG_EXTRA_S))},
+                EXPIRES_AT: self._outliving(task),
             }
             for name, value in task.tags.items()
         ]
 
-    def _update(self, record: Record, state: State, *, ended_ms: int | None, renewed: Record | None = None) -> bool:
+    def _key_row(self, name: str, task: Task) -> dict[str, Any]:
+        return {TASK_ID: {"S": _key_id(name)}, EXPIRES_AT: self._outliving(task)}
+
+    def _update_key(self, name: str, holder_id: str, task: Task, changes: Mapping[str, str]) -> bool:
+        """Change texts of a key if it still has this holder, and let it live as long as a task."""
+        row = self._key_row(name, task)
+        values = {EXPIRES_AT: row[EXPIRES_AT], **{field: {"S": text} for field, text in changes.items()}}
+        update: UpdateTypeDef = {
+            "TableName": self._table,
+            "Key": {TASK_ID: row[TASK_ID]},
+            "UpdateExpression": "SET " + ", ".join(f"#{field} = :{field}" for field in values),
+            "ConditionExpression": "#holder = :holder",
+            "ExpressionAttributeNames": {"#holder": "task", **{f"#{field}": field for field in values}},
+            "ExpressionAttributeValues": {
+                ":holder": {"S": holder_id},
+                **{f":{field}": value for field, value in values.items()},
+            },
+        }
+        return self._write({"Update": update}, [])
+
+    def _bar(self, task_id: str, until: dict[str, str]) -> bool:
+        """Put a tombstone under an id that has no item yet; False if there is a task."""
+        put: PutTypeDef = {
+            "TableName": self._table,
+            "Item": {TASK_ID: {"S": task_id}, EXPIRES_AT: until},
+            "ConditionExpression": f"attribute_not_exists({TASK_ID})",
+        }
+        if self._write({"Put": put}, []):
+            return True
+        item = self._item(task_id)
+        return item is not None and "state" not in item
+
+    def _outliving(self, task: Task) -> dict[str, str]:
+        """Return when a row that goes with a task expires, which is after the task itself has."""
+        starts_ms = max(task.due_ms, task.created_ms)
+        return {"N": str(int(starts_ms / 1000 + self._retention_s) + _EXTRA_S)}
+
+    def _update(self, record: Record, state: State, changed: Mapping[str, Any], *, ended_ms: int | None = None) -> bool:
+        """Change the state and other attributes of a task, if it still has the state and revision of `record`."""
         task = record.task
         values: dict[str, Any] = {
             ":from": {"S": record.state},
@@ -287,9 +414,10 @@ class Registry:
             changes += ["#ended = :ended", f"{EXPIRES_AT} = :expires"]
             names["#ended"] = "ended"
             values |= self._ending(state, task.id, ended_ms)
-        if renewed is not None:
-            changes += ["#revision = :next", "rearmed = :rearmed"]
-            values |= {":next": {"N": str(renewed.task.revision)}, ":rearmed": {"N": str(renewed.rearmed)}}
+        for name, value in changed.items():
+            names[f"#{name}"] = name
+            values[f":new_{name}"] = value
+            changes.append(f"#{name} = :new_{name}")
         update: UpdateTypeDef = {
             "TableName": self._table,
             "Key": {TASK_ID: {"S": task.id}},
@@ -315,6 +443,15 @@ class Registry:
 def _due_id(due_ms: int, task_id: str) -> str:
     """Return a text that sorts by due time and is the task's own: times count from year 1, so that none is negative."""
     return f"{due_ms - _EARLIEST_MS:015}#{task_id}"
+
+
+def _key_id(name: str) -> str:
+    """Return the id of the item of an idempotency key; no task has such an id."""
+    return f"key#{name}"
+
+
+def _bookmark_id(name: str) -> str:
+    return f"bookmark#{name}"
 
 
 def _first(from_ms: int | None, after: Place | None) -> str:
@@ -344,6 +481,13 @@ def _record(item: Mapping[str, Any]) -> Record:
         status=_status(state),
         ended_ms=None if ended is None else int(ended["N"]),
         changed_ms=int(item["changed"]["N"]),
-        fingerprint=item["fingerprint"]["S"],
     )
-    return Record(task, state, rearmed=int(item.get("rearmed", {"N": "0"})["N"]))
+    key = item.get("key")
+    return Record(
+        task,
+        state,
+        rearmed=int(item.get("rearmed", _NO)["N"]),
+        attempted=item.get("attempted", _NO) == _YES,
+        entered=item.get("entered", _NO) == _YES,
+        key=None if key is None else key["S"],
+    )

@@ -1,10 +1,8 @@
-"""The safety net: starts what is parked, and mends what is overdue. Sweeps may overlap, die and be repeated."""
+"""The safety net: starts parked tasks and reconciles overdue ones. Sweeps may overlap, die and be repeated."""
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
 from threading import Lock
 from typing import Final
 
@@ -14,8 +12,9 @@ from task_scheduler.aws.clients import code
 from task_scheduler.aws.names import SWEEPER_COUNTS
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.registry import Record, Registry, State
+from task_scheduler.aws.threads import run_all
 from task_scheduler.aws.timer import Fate, Timer
-from task_scheduler.engine import OVERDUE_MS
+from task_scheduler.engine import OVERDUE_MS, Place, UnavailableError
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -31,7 +30,16 @@ LEAST_TIMERS: Final = 5
 """How many timers must have died before a task has failed."""
 
 _DAY_MS: Final = 86_400_000
-_NO_MORE_EXECUTIONS: Final = "ExecutionLimitExceeded"  # (AWS, StartExecution)
+_REFUSALS: Final = {
+    "AccessDeniedException",
+    "ExecutionLimitExceeded",
+    "KmsAccessDeniedException",
+    "KmsInvalidStateException",
+    "StateMachineDeleting",
+    "StateMachineDoesNotExist",
+}
+"""Why no execution at all can be started for now (AWS, StartExecution)."""
+
 _LIMIT: Final = 200  # tasks at a time
 _FIRST_PAUSE_MS: Final = 60_000
 _LONGEST_PAUSE_MS: Final = 3_600_000
@@ -44,15 +52,17 @@ class Sweep:
     armed: int = 0
     """Parked tasks whose timer was started."""
     overdue: int = 0
-    """Tasks that were found a minute late and not emitted."""
+    """Open tasks that are late by a minute or more, parked ones included."""
     recorded: int = 0
     """Tasks that had been emitted, which nobody had recorded."""
     rearmed: int = 0
-    """Tasks whose timer had died."""
+    """Overdue tasks whose timer had died or was missing, and was started again."""
     failed: int = 0
     """Tasks that were given up."""
-    full: bool = False
-    """Whether the account has as many open executions as it may: more can be started once some have ended."""
+    refused: bool = False
+    """Whether no execution can be started now, for one since the account has as many open ones as it may."""
+    late: set[str] = field(default_factory=set, repr=False)
+    """The ids of those that are overdue: a task may be met twice."""
     lock: Lock = field(default_factory=Lock, repr=False)
 
     def count(self, name: str) -> None:
@@ -60,13 +70,19 @@ class Sweep:
         with self.lock:
             setattr(self, name, getattr(self, name) + 1)
 
+    def count_overdue(self, task_id: str) -> None:
+        """Count an overdue task, once."""
+        with self.lock:
+            self.late.add(task_id)
+            self.overdue = len(self.late)
+
     def counts(self) -> dict[str, int]:
         """Return all counts by their names."""
         return {name: getattr(self, name) for name in SWEEPER_COUNTS}
 
 
 class Sweeper:
-    """Looks after tasks that no timer looks after."""
+    """Manages the tasks that no timer manages."""
 
     def __init__(  # noqa: PLR0913 - keyword-only where it matters
         self,
@@ -86,82 +102,128 @@ class Sweeper:
         self._threads = threads
 
     def sweep(self, *, end_ms: int) -> Sweep:
-        """Start each parked task whose time has come near, and see to each that is overdue, until `end_ms` at most."""
+        """Start each parked task that is due soon, and process each that is overdue, until `end_ms` at most."""
         sweep = Sweep()
         now_ms = self._now_ms()
-        # What is overdue is more urgent than what has yet to be started; but however much of it there is, and slow to
-        # look at, half of the time is for the others.
+        # Overdue tasks are more urgent than those that have yet to be started; but however many of them there are, and
+        # however slow they are to process, half of the time is for the others.
         half_ms = (now_ms + end_ms) // 2
-        self._each(State.SCHEDULED, now_ms - LOOK_MS, lambda: self._now_ms() >= half_ms, partial(self._mend, sweep))
-
-        def is_over() -> bool:  # where nothing can be started, each try would cost two writes
-            return sweep.full or self._now_ms() >= end_ms
-
-        self._each(State.PARKED, self._now_ms() + self._arming_window_ms, is_over, partial(self._arm, sweep))
+        self._each(sweep, State.SCHEDULED, now_ms - LOOK_MS, half_ms, self._reconcile)
+        self._each(sweep, State.PARKED, self._now_ms() + self._arming_window_ms, end_ms, self._arm)
         return sweep
 
-    def _each(self, state: State, until_ms: int, is_over: Callable[[], bool], attend: Callable[[Record], None]) -> None:
-        """Attend to every task in a state, soonest due first; one that has to wait is met again by the next sweep."""
-        place = None
-        while not is_over():
-            found = self._registry.due(state, until_ms=until_ms, after=place, limit=_LIMIT)
-            if not found:
-                return
-            place = found[-1]  # also where nothing could be done: what waits must not hide what stands behind it
+    def _each(
+        self, sweep: Sweep, state: State, until_ms: int, end_ms: int, process: Callable[[Sweep, Record], None]
+    ) -> None:
+        """Process the tasks in a state that are due by a time: the soonest first, then those that waited longest.
 
-            def visit(record: Record) -> None:
-                try:
-                    if record.state is state and not is_over():  # the index is a moment behind the table
-                        attend(record)
-                except (BotoCoreError, ClientError) as error:
-                    about = {"task_id": record.task.id}
-                    _logger.warning("A task has to wait for the next sweep: %s", code(error), extra=about)
+        Where there are more than one sweep can process, half of the time goes to the soonest. The other half goes on
+        where the last sweep was interrupted, so that tasks which cannot be processed now do not starve the others.
+        """
 
-            records = self._registry.get_all([entry.task_id for entry in found])
-            if self._threads == 1:
-                for record in records:
-                    visit(record)
-            else:
-                with ThreadPoolExecutor(self._threads) as pool:
-                    list(pool.map(visit, records))
+        def walk(place: Place | None, walk_end_ms: int) -> Place | None:
+            return self._walk(place, sweep=sweep, state=state, until_ms=until_ms, end_ms=walk_end_ms, process=process)
+
+        place = walk(None, (self._now_ms() + end_ms) // 2)
+        if place is not None:
+            bookmark = self._registry.bookmark(state)
+            self._registry.set_bookmark(state, walk(place if bookmark is None else max(place, bookmark), end_ms))
+
+    def _walk(  # noqa: PLR0913 - of one caller
+        self,
+        place: Place | None,
+        *,
+        sweep: Sweep,
+        state: State,
+        until_ms: int,
+        end_ms: int,
+        process: Callable[[Sweep, Record], None],
+    ) -> Place | None:
+        """Process tasks from a place on; return where to go on if it was interrupted, None if it reached the end.
+
+        The overdue ones of a page are counted, whether or not there is time to process them.
+        """
+
+        def is_over() -> bool:
+            # Where nothing can be started, each attempt would cost two writes.
+            return self._now_ms() >= end_ms or (state is State.PARKED and sweep.refused)
+
+        def visit(record: Record) -> bool:
+            """Process a task, and tell whether there was time."""
+            if record.state is not state:  # the index is a moment behind the table
+                return True
+            if self._now_ms() - record.task.expected_ms >= OVERDUE_MS:
+                sweep.count_overdue(record.task.id)
+            if is_over():
+                return False
+            try:
+                process(sweep, record)
+            except (BotoCoreError, ClientError, UnavailableError) as error:
+                reason = code(error) if isinstance(error, BotoCoreError | ClientError) else str(error)
+                about = {"task_id": record.task.id}
+                _logger.warning("A task has to wait for the next sweep: %s", reason, extra=about)
+            return True
+
+        while found := self._registry.due(state, until_ms=until_ms, after=place, limit=_LIMIT):
+            place = found[-1]  # also if nothing could be done: a task that has to wait must not hide those behind it
+            records = list(self._registry.get_all([entry.task_id for entry in found]))
+            in_time = run_all(visit, records, threads=self._threads)
+            if not all(in_time):
+                return Place(records[in_time.index(False)].task.due_ms, "")
+        return None
 
     def _arm(self, sweep: Sweep, record: Record) -> None:
-        """Start the timer of a parked task; where that is refused, the next sweep tries again.
+        """Start the timer of a parked task; if that is rejected, the next sweep tries again.
 
-        It is marked first: if the sweeper dies in between, the task is mended once it is overdue.
+        It is marked first: if the sweeper dies in between, the task is found when it is overdue.
         """
-        if self._registry.move(record, State.SCHEDULED, now_ms=self._now_ms()):
-            try:
-                self._timer.start(record.task)
-            except (BotoCoreError, ClientError) as error:
-                sweep.full = sweep.full or code(error) == _NO_MORE_EXECUTIONS
-                self._registry.move(replace(record, state=State.SCHEDULED), State.PARKED, now_ms=self._now_ms())
-                raise
-            sweep.count("armed")
+        if not self._registry.move(record, State.SCHEDULED, now_ms=self._now_ms()):
+            # Another sweep has marked it, or this one has and the response was lost. In both cases a second start of
+            # the same revision does no harm; after a cancel or change the name is used up, or another.
+            marked = self._registry.get(record.task.id)
+            if marked is None or marked.state is not State.SCHEDULED or marked.task.revision != record.task.revision:
+                return
+        try:
+            self._timer.start(record.task)
+        except (BotoCoreError, ClientError) as error:
+            sweep.refused = sweep.refused or code(error) in _REFUSALS
+            marked = replace(record, state=State.SCHEDULED)
+            self._registry.move(marked, State.PARKED, now_ms=self._now_ms(), attempted=True)
+            raise
+        sweep.count("armed")
 
-    def _mend(self, sweep: Sweep, record: Record) -> None:
+    def _reconcile(self, sweep: Sweep, record: Record) -> None:
         """Find out why a task is overdue, and do what is left to do."""
         task = record.task
         now_ms = self._now_ms()
         late_ms = now_ms - task.expected_ms
         if late_ms < LOOK_MS:
             return
-        if late_ms >= OVERDUE_MS:
-            sweep.count("overdue")
         fate, ended_ms = self._timer.fate(task)
         if fate is Fate.PUBLISHED:
             if self._recorder.record_open(record, Emission(task.event, ended_ms or now_ms)):
                 sweep.count("recorded")
+        elif fate is Fate.MISSING:
+            # Under the same name, so that it does not matter whether it was never started, is being started by another
+            # sweep, or is not known yet: the name is good for one execution.
+            self._timer.start(task)
+            sweep.count("rearmed")
         elif fate is Fate.DEAD and late_ms > GIVE_UP_MS and record.rearmed >= LEAST_TIMERS:
             if self._registry.move(record, State.FAILED, now_ms=now_ms):
                 sweep.count("failed")
                 _logger.error("A task failed: its message was not published for a day.", extra={"task_id": task.id})
-        elif fate is Fate.DEAD and (renewed := self._registry.rearm(record)) is not None:
-            # The new timer does the waiting between two attempts.
-            pause_ms = _FIRST_PAUSE_MS * 2 ** min(renewed.rearmed - 2, 10) if renewed.rearmed > 1 else 0
-            _logger.warning("The timer of a task died; it is started again.", extra={"task_id": task.id})
-            self._timer.start(renewed.task, not_before_ms=_whole_second(now_ms + min(int(pause_ms), _LONGEST_PAUSE_MS)))
-            sweep.count("rearmed")
+        elif fate is Fate.DEAD:
+            self._rearm(sweep, record, now_ms)
+
+    def _rearm(self, sweep: Sweep, record: Record, now_ms: int) -> None:
+        """Start the next timer of a task whose timer has died; it does the waiting between two attempts."""
+        renewed = self._registry.rearm(record, entered=record.entered or self._timer.has_entered(record.task))
+        if renewed is None:
+            return
+        pause_ms = _FIRST_PAUSE_MS * 2 ** min(renewed.rearmed - 2, 10) if renewed.rearmed > 1 else 0
+        _logger.warning("The timer of a task died; it is started again.", extra={"task_id": record.task.id})
+        self._timer.start(renewed.task, not_before_ms=_whole_second(now_ms + min(int(pause_ms), _LONGEST_PAUSE_MS)))
+        sweep.count("rearmed")
 
 
 def _whole_second(ms: int) -> int:

@@ -5,9 +5,11 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Final
 
 from task_scheduler.engine import BusyError
+from task_scheduler.http import sse
 from task_scheduler.http.errors import INTERNAL_ERROR, respond
 from task_scheduler.http.message import Request, Response, error_response
 from task_scheduler.http.router import Router
@@ -45,15 +47,16 @@ class Api:
 
     async def _answer(self, template: str, params: Mapping[str, str], request: Request) -> Response:
         methods = self.routes[template]
-        route = methods.get(request.method)
+        route = methods.get(request.method) or _of_head(methods, request.method)
         if route is None:
-            allowed = ", ".join(methods)
+            allowed = ", ".join([*methods, *(["HEAD"] if _of_head(methods, "HEAD") else [])])
             sentence = f"{request.method} is not possible on {request.path}; it takes {allowed}."
             return error_response(405, [sentence], {"allow": allowed})
         try:
-            caller = authorize(request, self.secrets) if route.guarded else b""
-            if caller or params:
-                request = replace(request, caller=caller, params=params)
+            if route.guarded:
+                authorize(request, self.secrets)
+            if params:
+                request = replace(request, params=params)
             return await route.handler(request, self.context)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             if isinstance(error, BusyError):
@@ -62,7 +65,16 @@ class Api:
             if response is None:  # known ones are logged where they come from, with what was the matter
                 about = {"task_id": params["task_id"]} if "task_id" in params else None
                 _logger.error("%s %s failed: %s", request.method, template, _trace(error), extra=about)  # noqa: TRY400 - see _trace
-            return response or error_response(500, [INTERNAL_ERROR])
+            response = response or error_response(500, [INTERNAL_ERROR])
+            if route.streams and sse.is_wanted(request) and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                return sse.come_back_later()
+            return response
+
+
+def _of_head(methods: Mapping[str, Route], method: str) -> Route | None:
+    """Return the route that answers HEAD, which is that of GET, if it changes nothing (RFC 9110, 9.2.1)."""
+    route = methods.get("GET") if method == "HEAD" else None
+    return route if route and route.safe else None
 
 
 def _trace(error: BaseException) -> str:

@@ -3,7 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from task_scheduler.engine import BusyError, KeyConflictError, TaskNotFoundError, TooLateError, UnavailableError
+from task_scheduler.engine import (
+    BusyError,
+    KeyConflictError,
+    KeyOfEndedTaskError,
+    TaskNotFoundError,
+    TooLateError,
+    UnavailableError,
+)
 from task_scheduler.http.message import Response, error_response
 from task_scheduler.task import InvalidTaskError, TaskTooLargeError
 
@@ -33,6 +40,7 @@ _STATUSES: Final[Mapping[type[Exception], int]] = {
     TaskNotFoundError: 404,
     TooLateError: 409,
     KeyConflictError: 409,
+    KeyOfEndedTaskError: 409,
     TaskTooLargeError: 413,
     BodyTooLargeError: 413,
     UnavailableError: 503,

@@ -1,29 +1,38 @@
-"""Idempotency keys: the same key with the same body means the same task, however often it is sent.
+"""Idempotency keys: the same key with the same body means the same task, however often the request is sent.
 
-The key decides the task's id: whatever keeps an id unique keeps its key unique, for as long as the task is kept.
+A key belongs to the deployment, not to the secret that it was sent with: a request that is repeated while the secret is
+being changed must not make a second task.
 """
 
 import hashlib
 import json
-import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
+from task_scheduler.engine import IdempotencyKey
 from task_scheduler.http.errors import BadRequestError
 
 KEY_HEADER: Final = "idempotency-key"
 _MAX_KEY: Final = 255  # characters
 
 
-def idempotent_id(key: str, caller: bytes) -> str:
-    """Return the id of the task that a caller makes under a key; callers with another secret have other keys."""
-    if not 1 <= len(key) <= _MAX_KEY or not key.isascii() or not key.isprintable():
+def read_key(headers: Mapping[str, str]) -> str | None:
+    """Return the Idempotency-Key of a request, None if it has none; raises BadRequestError."""
+    key = headers.get(KEY_HEADER)
+    if key is not None and (not 1 <= len(key) <= _MAX_KEY or not key.isascii() or not key.isprintable()):
         raise BadRequestError(f"Idempotency-Key must have 1 to {_MAX_KEY} printable ASCII characters.")
-    digest = hashlib.sha256(b"task-scheduler\0" + caller + b"\0" + key.encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    return key
+
+
+def task_key(key: str | None, body: Mapping[str, Any], *, index: int | None = None) -> IdempotencyKey | None:
+    """Return the key of one task: the one of its request, with its index if it is an item of a batch."""
+    if key is None:
+        return None
+    # No key has a line break in it, so an item of a batch never has the name of another key.
+    return IdempotencyKey(key if index is None else f"{key}\n{index}", fingerprint(body))
 
 
 def fingerprint(body: Mapping[str, Any]) -> str:
-    """Return what tells one request's body from another's, whatever the order of its fields."""
+    """Return a digest of a request's body that does not depend on the order of its fields."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,7 +1,7 @@
 """A request and its response, free of any web framework."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -25,11 +25,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     query: Mapping[str, str] = field(default_factory=dict)
+    repeated: Sequence[str] = ()
+    """Names of query parameters that were given more than once."""
     body: bytes = b""
     params: Mapping[str, str] = field(default_factory=dict)
     """The variable parts of the path."""
-    caller: bytes = b""
-    """Tells callers with different secrets apart: a digest of the one that was given."""
     seen_path: str = "/"
     """The path as the caller wrote it; behind API Gateway it begins with that of the stage, and may be no more."""
 
@@ -42,6 +42,17 @@ class Response:
     body: bytes | AsyncIterator[bytes]
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=lambda: UNKEPT)
+
+
+def query_fields(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
+    """Return the parameters of a query, and the names of those that were given more than once."""
+    found: dict[str, str] = {}
+    repeated = []
+    for name, value in pairs:
+        if name in found:
+            repeated.append(name)
+        found[name] = value
+    return found, list(dict.fromkeys(repeated))
 
 
 def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from task_scheduler import timestamp
@@ -19,9 +19,9 @@ _MOST_UNKNOWN: Final = 8  # that are named: a request has room for thousands
 class Query:
     """The parameters of one request; every wrong one adds a sentence, and check() raises them all."""
 
-    def __init__(self, parameters: Mapping[str, str]) -> None:
+    def __init__(self, parameters: Mapping[str, str], repeated: Sequence[str] = ()) -> None:
         self._parameters = parameters
-        self._errors: list[str] = []
+        self._errors = [f"{name[:80]} is given more than once; give it once." for name in repeated[:_MOST_UNKNOWN]]
         self._known: list[str] = []
 
     def check(self) -> None:

@@ -1,29 +1,29 @@
 """The routes: one table of plain functions from a request and an engine to a response."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from task_scheduler import __version__, timestamp
-from task_scheduler.engine import Engine, EngineError, TaskNotFoundError
+from task_scheduler.engine import MAX_BATCH, Engine, EngineError, TaskNotFoundError
 from task_scheduler.http import pages, sse
 from task_scheduler.http.body import read_object
 from task_scheduler.http.errors import BadRequestError, explain
-from task_scheduler.http.idempotency import KEY_HEADER, fingerprint, idempotent_id
-from task_scheduler.http.message import UNKEPT, Request, Response, json_response
+from task_scheduler.http.idempotency import read_key, task_key
+from task_scheduler.http.message import Request, Response, json_response
 from task_scheduler.http.query import Query, cursor
 from task_scheduler.task import Status, Task, changed_task, is_task_id, new_task, read_event
 
-LONG_POLL_S: Final = 25.0
-"""How long an answer may wait for an event: API Gateway gives an integration 29 s (AWS, API Gateway quotas)."""
+LONG_POLL_S: Final = 22.0
+"""How long a response may wait for an event.
 
-MAX_BATCH: Final = 100
-"""Items in a batch: what a function can schedule one after the other within the time that an answer may take."""
+API Gateway gives an integration 29 s (AWS, API Gateway quotas), and the last look at the log may need two attempts of
+2.5 s each, with a pause of up to a second between them.
+"""
 
-_TAGGED_S: Final = 10
 _DEFAULT_TASKS: Final = 50
 _DEFAULT_EVENTS: Final = 100
 
@@ -46,32 +46,33 @@ class Route:
 
     handler: Handler
     guarded: bool = True
-    """Whether the secret is asked for."""
+    """Whether the secret is required."""
+    safe: bool = True
+    """Whether a GET changes nothing, so that HEAD may do the same (RFC 9110, 9.2.1)."""
+    streams: bool = False
+    """Whether it responds with an event stream to clients that want one."""
 
 
 async def schedule(request: Request, context: Context) -> Response:
     """Accept a task."""
     body = read_object(request.body)
-    key = request.headers.get(KEY_HEADER)
-    now_ms = context.engine.now_ms()
-    if key is None:
-        task = new_task(body, task_id=str(uuid.uuid4()), now_ms=now_ms)
-    else:
-        task = new_task(body, task_id=idempotent_id(key, request.caller), now_ms=now_ms)
-        task = replace(task, fingerprint=fingerprint(body))
-    return json_response(_scheduled(await context.engine.schedule(task)))
+    key = task_key(read_key(request.headers), body)
+    task = new_task(body, task_id=str(uuid.uuid4()), now_ms=context.engine.now_ms())
+    return json_response(_scheduled(await context.engine.schedule(task, key)))
 
 
 async def schedule_batch(request: Request, context: Context) -> Response:
-    """Accept many tasks, each for itself."""
+    """Accept many tasks, each with an outcome of its own; an Idempotency-Key holds for each item by its index."""
     bodies = _array(read_object(request.body), "tasks", "tasks to schedule")
-    if KEY_HEADER in request.headers:
-        raise BadRequestError("Idempotency-Key goes with a single task: send those that need one to /schedule.")
+    key = read_key(request.headers)
     now_ms = context.engine.now_ms()
     results: list[Any] = [_drafted(body, now_ms) for body in bodies]
-    drafts = [result for result in results if isinstance(result, Task)]
-    kept = iter(await context.engine.schedule_all(drafts))
-    return json_response({"results": [_result(next(kept) if isinstance(r, Task) else r, _scheduled) for r in results]})
+    drafts = {index: result for index, result in enumerate(results) if isinstance(result, Task)}
+    keys = [task_key(key, _fields(bodies[index]), index=index) for index in drafts]
+    outcomes = await context.engine.schedule_all(list(drafts.values()), keys)
+    for index, outcome in zip(drafts, outcomes, strict=True):
+        results[index] = outcome
+    return json_response({"results": [_result(result, _scheduled) for result in results]})
 
 
 async def cancel(request: Request, context: Context) -> Response:
@@ -100,7 +101,7 @@ async def cancel_batch(request: Request, context: Context) -> Response:
 
 async def list_tasks(request: Request, context: Context) -> Response:
     """List tasks, soonest due first."""
-    asked = Query(request.query)
+    asked = Query(request.query, request.repeated)
     query = asked.tasks()
     limit = asked.limit(_DEFAULT_TASKS)
     asked.check()
@@ -129,8 +130,8 @@ async def cancel_task(request: Request, context: Context) -> Response:
 
 async def events(request: Request, context: Context) -> Response:
     """Show what was emitted: as a page, or as a stream to those who accept one."""
-    streamed = sse.CONTENT_TYPE in request.headers.get("accept", "").lower()
-    asked = Query(request.query)
+    streamed = sse.is_wanted(request)
+    asked = Query(request.query, request.repeated)
     after = asked.whole("after")
     before = asked.whole("before")
     limit = asked.limit(_DEFAULT_EVENTS)
@@ -144,7 +145,8 @@ async def events(request: Request, context: Context) -> Response:
     if before is not None and after is None:
         page = await context.engine.events_before(before, limit=limit)
     else:
-        page = await context.engine.events(after=after or 0, limit=limit)
+        after = await context.engine.clamp_position(after or 0)
+        page = await context.engine.events(after=after, limit=limit)
         page = [event for event in page if before is None or event.sequence < before]
     position = page[-1].sequence if page else after or 0
     text = ",".join(map(sse.envelope, page))
@@ -165,13 +167,14 @@ async def contract(_request: Request, _context: Context) -> Response:
 
 
 ROUTES: Final[Mapping[str, Mapping[str, Route]]] = {
-    "/schedule": {"POST": Route(schedule), "GET": Route(schedule)},  # GET: what Pipedream's documented snippet sends
+    # GET: what Pipedream's documented snippet sends
+    "/schedule": {"POST": Route(schedule), "GET": Route(schedule, safe=False)},
     "/schedule/batch": {"POST": Route(schedule_batch)},
     "/cancel": {"POST": Route(cancel), "DELETE": Route(cancel)},
     "/cancel/batch": {"POST": Route(cancel_batch)},
     "/tasks": {"GET": Route(list_tasks)},
     "/tasks/{task_id}": {"GET": Route(get_task), "PATCH": Route(change_task), "DELETE": Route(cancel_task)},
-    "/events": {"GET": Route(events)},
+    "/events": {"GET": Route(events, streams=True)},
     "/health": {"GET": Route(health, guarded=False)},
     "/openapi.json": {"GET": Route(contract, guarded=False)},
     "/": {"GET": Route(pages.console, guarded=False)},
@@ -187,32 +190,25 @@ def openapi() -> bytes:
 
 
 async def _cancel_tagged(text: str, context: Context) -> Response:
-    """Cancel the scheduled tasks of a tag page by page, as many as fit into the time that an answer may take."""
-    asked = Query({"tag": text, "status": Status.SCHEDULED})
-    query = asked.tasks()
+    asked = Query({"tag": text})
+    tag = asked.tasks().tag
     asked.check()
-    end_ms = context.engine.now_ms() + _TAGGED_S * 1000
-    outcomes: list[Task | EngineError] = []
-    while True:
-        page = await context.engine.tasks(query, limit=MAX_BATCH)
-        outcomes += await context.engine.cancel_all([task.id for task in page.tasks])
-        query = replace(query, after=page.next)
-        if page.next is None or context.engine.now_ms() > end_ms:
-            break
-    cancelled = sum(isinstance(outcome, Task) for outcome in outcomes)
-    return json_response(
-        {"cancelled": cancelled, "not_cancelled": len(outcomes) - cancelled, "more": page.next is not None}
-    )
+    done = await context.engine.cancel_tagged(cast("tuple[str, str]", tag))  # check() has raised if there is none
+    return json_response({"cancelled": done.cancelled, "not_cancelled": done.not_cancelled, "more": done.more})
 
 
 def _drafted(body: object, now_ms: int) -> Task | Exception:
     if not isinstance(body, dict):
         return BadRequestError("Each task must be an object with a message, and with timestamp or in.")
     try:
-        fields = {name: value for name, value in body.items() if name != "secret"}
-        return new_task(fields, task_id=str(uuid.uuid4()), now_ms=now_ms)
+        return new_task(_fields(body), task_id=str(uuid.uuid4()), now_ms=now_ms)
     except ValueError as error:
         return error
+
+
+def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item of a batch without the secret that older clients put into each body."""
+    return {name: value for name, value in body.items() if name != "secret"}
 
 
 def _identified(task_id: object) -> str | Exception:
@@ -278,10 +274,7 @@ def _view(task: Task) -> dict[str, Any]:
 
 
 async def _stream(context: Context, after: int | None) -> Response:
-    pieces: bytes | AsyncIterator[bytes]
     if context.streams:
-        pieces = sse.live(context.engine, after=after)
-    else:
-        pieces = b"".join([piece async for piece in sse.long_poll(context.engine, after=after, seconds=LONG_POLL_S)])
-    headers = {**UNKEPT, "x-accel-buffering": "no"}  # the latter: proxies must not hold pieces back
-    return Response(status=200, body=pieces, content_type=sse.CONTENT_TYPE, headers=headers)
+        return sse.stream(sse.live(context.engine, after=after))
+    polled = sse.long_poll(context.engine, after=after, seconds=LONG_POLL_S)
+    return sse.stream(b"".join([piece async for piece in polled]))

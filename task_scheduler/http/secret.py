@@ -15,14 +15,14 @@ Secrets = Callable[[], Sequence[str]]
 """Returns the secrets that are valid now; none means that everybody may come in."""
 
 
-def authorize(request: Request, secrets: Secrets) -> bytes:
+def authorize(request: Request, secrets: Secrets) -> None:
     """Let a request with a valid secret pass, from its header or, as older clients do, from its body.
 
-    Returns what tells this caller from those with another secret. Raises UnauthorizedError, which tells nothing of it.
+    Raises UnauthorizedError, which reveals nothing about the secret.
     """
     valid = secrets()
     if not valid:
-        return b""
+        return
     given: object = request.headers.get(HEADER)
     if given is None:
         given = read_secret(request.body)
@@ -33,7 +33,6 @@ def authorize(request: Request, secrets: Secrets) -> bytes:
     matches = [hmac.compare_digest(digest, _digest(secret)) for secret in valid]
     if not any(matches):
         raise UnauthorizedError(f"The secret in the {HEADER} header doesn't match the configured secret.")
-    return digest
 
 
 def _digest(secret: object) -> bytes:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from task_scheduler.engine import Engine, UnavailableError
+from task_scheduler.http.message import UNKEPT, Request, Response
 from task_scheduler.task import Event, encode
 
 CONTENT_TYPE: Final = "text/event-stream"
@@ -20,6 +21,26 @@ def envelope(event: Event) -> str:
     """Return the JSON text of an event wrapped as Pipedream's streams and pages do."""
     metadata = f'{{"id":"{event.task_id}","summary":{encode(event.summary())},"ts":{event.emitted_ms}}}'
     return f'{{"id":"{event.sequence}","indexed_at_ms":{event.indexed_ms},"event":{event.event},"metadata":{metadata}}}'
+
+
+def is_wanted(request: Request) -> bool:
+    """Tell whether the client wants an event stream rather than a page."""
+    return request.method != "HEAD" and CONTENT_TYPE in request.headers.get("accept", "").lower()
+
+
+def stream(body: bytes | AsyncIterator[bytes]) -> Response:
+    """Return a response that is an event stream; proxies must not hold it back."""
+    headers = {**UNKEPT, "x-accel-buffering": "no"}
+    return Response(status=200, body=body, content_type=CONTENT_TYPE, headers=headers)
+
+
+def come_back_later() -> Response:
+    """Return the response to a stream that cannot be served now.
+
+    An EventSource that receives a status other than 200 never reconnects (WHATWG HTML, 9.2.3); this one reconnects
+    after a pause, with the position that it holds.
+    """
+    return stream(_RETRY_LATER + HANDSHAKE)
 
 
 async def live(engine: Engine, *, after: int | None) -> AsyncIterator[bytes]:
@@ -49,22 +70,14 @@ async def long_poll(engine: Engine, *, after: int | None, seconds: float) -> Asy
         elif await engine.wait_for_events(after=start, seconds=seconds):
             yield b"".join(map(_frame, await engine.events(after=start, limit=_PAGE)))
     except UnavailableError:
-        if after is None:
-            raise
-        # An EventSource that is answered with an error never comes back (WHATWG HTML, 9.2.3); so it shall, but later.
         yield _RETRY_LATER
     yield HANDSHAKE
 
 
 async def _start(engine: Engine, after: int | None) -> tuple[int, bytes]:
-    """Return where to start, and what tells a client so that does not know it.
-
-    A position beyond the end belongs to a log that is gone; what is new here starts at the end.
-    """
-    end = await engine.position()
-    if after is None or after > end:
-        return end, b"event: position\nid: %d\ndata: %d\n\n" % (end, end)
-    return after, b""
+    """Return where to start, and what tells it to a client that holds no position, or one outside of the log."""
+    start = await engine.position() if after is None else await engine.clamp_position(after)
+    return start, b"" if start == after else b"event: position\nid: %d\ndata: %d\n\n" % (start, start)
 
 
 @lru_cache(maxsize=2)

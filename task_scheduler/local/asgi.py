@@ -6,9 +6,10 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from task_scheduler.engine import UnavailableError
+from task_scheduler.http import sse
 from task_scheduler.http.api import Api
 from task_scheduler.http.body import MAX_BODY_BYTES
-from task_scheduler.http.message import Request, Response, error_response
+from task_scheduler.http.message import Request, Response, error_response, query_fields
 from task_scheduler.local.engine import TOO_BUSY
 from task_scheduler.local.pulse import Pulse
 from task_scheduler.metrics import Metric
@@ -39,7 +40,7 @@ def application(api: Api, *, max_streams: int, pulse: Pulse, doorkeeper: Doorkee
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if pulse.is_late():
             api.observer.count(Metric.THROTTLED)
-            await _send(error_response(503, [TOO_BUSY]), send)
+            await _send(_unless_a_stream(_request(scope, _headers(scope), b""), TOO_BUSY), send)
             return
         headers = _headers(scope)
         if (refused := doorkeeper(headers)) is not None:
@@ -48,17 +49,23 @@ def application(api: Api, *, max_streams: int, pulse: Pulse, doorkeeper: Doorkee
         body = await _read(receive)
         if body is None:  # there is nobody to answer
             return
-        response = await api.answer(_request(scope, headers, body))
+        request = _request(scope, headers, body)
+        response = await api.answer(request)
         if isinstance(response.body, bytes):
             await _send(response, send)
         elif streams.locked():
             api.observer.count(Metric.THROTTLED)
-            await _send(error_response(503, [_TOO_MANY_STREAMS]), send)
+            await _send(_unless_a_stream(request, _TOO_MANY_STREAMS), send)
         else:
             async with streams:
                 await _stream(response, response.body, receive, send)
 
     return answer
+
+
+def _unless_a_stream(request: Request, sentence: str) -> Response:
+    """Return 503, or what makes an EventSource reconnect later, which an error status would not."""
+    return sse.come_back_later() if sse.is_wanted(request) else error_response(503, [sentence])
 
 
 async def _read(receive: Receive) -> bytes | None:
@@ -85,12 +92,14 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _request(scope: Scope, headers: Mapping[str, str], body: bytes) -> Request:
-    query: bytes = scope["query_string"]
+    text: bytes = scope["query_string"]
+    query, repeated = query_fields(parse_qsl(text.decode("latin-1"), keep_blank_values=True)) if text else ({}, [])
     return Request(
         method=scope["method"],
         path=scope["path"],
         headers=headers,
-        query=dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {},
+        query=query,
+        repeated=repeated,
         body=body,
         seen_path=scope["path"],
     )

@@ -8,7 +8,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import repeat
 from math import isnan, nan
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,10 +20,14 @@ from filelock import FileLock, Timeout
 
 from task_scheduler import timestamp
 from task_scheduler.engine import (
+    BATCH_MS,
+    MAX_BATCH,
     OVERDUE_MS,
     BusyError,
     EngineError,
-    KeyConflictError,
+    IdempotencyKey,
+    KeyOfEndedTaskError,
+    TagCancellation,
     TaskPage,
     TaskQuery,
     TooLateError,
@@ -31,7 +36,7 @@ from task_scheduler.engine import (
 from task_scheduler.local.alarm import Alarm
 from task_scheduler.local.store import DataFileError, Emission, Store
 from task_scheduler.metrics import Metric, Observer
-from task_scheduler.task import Event, Task
+from task_scheduler.task import Event, Status, Task
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -136,19 +141,24 @@ class LocalEngine:
         """Return the time of the injected clock, in whole milliseconds that are over."""
         return int(self._now_ms())
 
-    async def schedule(self, task: Task) -> Task:
-        """Keep a new task; it is on the disk when this returns."""
+    async def schedule(self, task: Task, key: IdempotencyKey | None = None) -> Task:
+        """Store a new task; it is on the disk when this returns."""
         self._admit()
-        if await self._change(lambda store: store.insert(task), Metric.SCHEDULED):
-            return task
-        kept = self._reader.get(task.id)
-        if kept.fingerprint != task.fingerprint:
-            raise KeyConflictError
-        return kept
+        while not await self._change(lambda store: store.insert(task, key), Metric.SCHEDULED):
+            stored = self._reader.get(task.id) if key is None else self._reader.find_by_key(key)
+            if stored is None:  # it has expired since
+                continue
+            await self._until(stored.ended_ms)
+            if stored.status in {Status.CANCELLED, Status.FAILED}:
+                raise KeyOfEndedTaskError(stored)
+            return stored
+        return task
 
-    async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:
+    async def schedule_all(
+        self, tasks: Sequence[Task], keys: Sequence[IdempotencyKey | None] = ()
+    ) -> list[Task | EngineError]:
         """Schedule tasks together: they share a commit."""
-        return await _each(map(self.schedule, tasks))
+        return await _each(map(self.schedule, tasks, keys or repeat(None)))
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raises TaskNotFoundError."""
@@ -167,6 +177,20 @@ class LocalEngine:
     async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
         """Cancel tasks together: they share a commit."""
         return await _each(map(self.cancel, task_ids))
+
+    async def cancel_tagged(self, tag: tuple[str, str]) -> TagCancellation:
+        """Cancel the scheduled tasks of a tag page by page, for a few seconds at most."""
+        end_ms = self.now_ms() + BATCH_MS
+        query = TaskQuery(status=Status.SCHEDULED, tag=tag)
+        outcomes: list[Task | EngineError] = []
+        while True:
+            page = await self.tasks(query, limit=MAX_BATCH)
+            outcomes += await self.cancel_all([task.id for task in page.tasks])
+            query = replace(query, after=page.next)
+            if page.next is None or self.now_ms() >= end_ms:
+                break
+        cancelled = sum(isinstance(outcome, Task) for outcome in outcomes)
+        return TagCancellation(cancelled, len(outcomes) - cancelled, more=page.next is not None)
 
     async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
         """Replace a scheduled task; in turn with firing, as cancels are."""
@@ -229,6 +253,14 @@ class LocalEngine:
     async def position(self) -> int:
         """Return the sequence number of the newest event."""
         return self._position
+
+    async def clamp_position(self, position: int) -> int:
+        """Return a position in the log from which a reader can go on."""
+        end = self._position
+        if position >= end:
+            return end
+        first = self._reader.first_sequence()
+        return max(position, end if first is None else min(first - 1, end))
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         """Return the events after a sequence number; all who wait at the end of the log share one look at it."""

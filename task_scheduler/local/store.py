@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple, Self
 
 from task_scheduler.engine import (
     MAX_PAGE_BYTES,
+    IdempotencyKey,
+    KeyConflictError,
     Place,
     TaskNotFoundError,
     TaskPage,
@@ -58,13 +60,23 @@ _MIGRATIONS: Final = (
         position INTEGER NOT NULL
     ) STRICT;
     """,
+    # Ids are random from here on. No published release had keys.
+    """
+    ALTER TABLE task DROP COLUMN fingerprint;
+    CREATE TABLE idempotency_key (
+        name TEXT NOT NULL PRIMARY KEY,
+        fingerprint TEXT NOT NULL,
+        task_id TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX idempotency_key_by_task ON idempotency_key (task_id);
+    """,
 )
 
-_COLUMNS: Final = "id, task.due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint"
+_COLUMNS: Final = "id, task.due_ms, event, created_ms, revision, status, ended_ms, changed_ms"
 _TASK: Final = f"SELECT {_COLUMNS} FROM"
 _INSERT: Final = (
-    "INSERT INTO task (id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+    "INSERT INTO task (id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 )
 _CANCEL: Final = f"UPDATE task SET status = ?, ended_ms = ? WHERE id = ? AND status = ? RETURNING {_COLUMNS}"  # noqa: S608 - of constants
 # Lists walk along an index, from a place on and within a window of due times.
@@ -140,11 +152,19 @@ class Store:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def insert(self, task: Task) -> bool:
-        """Keep a new task; False where one with this id is there already."""
-        fields = (task.id, task.due_ms, task.event, task.created_ms, task.revision, task.status, task.ended_ms)
-        if self._connection.execute(_INSERT, (*fields, task.changed_ms, task.fingerprint)).rowcount == 0:
+    def insert(self, task: Task, key: IdempotencyKey | None = None) -> bool:
+        """Store a new task, and its key; False if its key or its id belongs to a stored task."""
+        known = "SELECT 1 FROM idempotency_key WHERE name = ?"
+        if key is not None and self._connection.execute(known, (key.name,)).fetchone():
             return False
+        fields = (task.id, task.due_ms, task.event, task.created_ms, task.revision, task.status, task.ended_ms)
+        if self._connection.execute(_INSERT, (*fields, task.changed_ms)).rowcount == 0:
+            return False
+        if key is not None:
+            self._connection.execute(
+                "INSERT INTO idempotency_key (name, fingerprint, task_id) VALUES (?, ?, ?)",
+                (key.name, key.fingerprint, task.id),
+            )
         self.soonest_ms = min(self.soonest_ms, task.due_ms)
         self._tag(task)
         return True
@@ -155,6 +175,18 @@ class Store:
         if row is None:
             raise TaskNotFoundError(task_id)
         return _task(row)
+
+    def find_by_key(self, key: IdempotencyKey) -> Task | None:
+        """Return the task that a key belongs to, None if there is none; raises KeyConflictError."""
+        row = self._connection.execute(
+            f"SELECT fingerprint, {_COLUMNS} FROM idempotency_key CROSS JOIN task ON task.id = task_id WHERE name = ?",  # noqa: S608 - of constants
+            (key.name,),
+        ).fetchone()
+        if row is None:
+            return None
+        if row[0] != key.fingerprint:
+            raise KeyConflictError
+        return _task(row[1:])
 
     def cancel(self, task_id: str, *, now_ms: int) -> Task | None:
         """Cancel a task and return it, or None where it was cancelled; raises TaskNotFoundError or TooLateError."""
@@ -262,7 +294,9 @@ class Store:
         ]
         for task in tasks:
             self._untag(task)
-        self._connection.executemany("DELETE FROM task WHERE id = ?", [(task.id,) for task in tasks])
+        ids = [(task.id,) for task in tasks]
+        self._connection.executemany("DELETE FROM idempotency_key WHERE task_id = ?", ids)
+        self._connection.executemany("DELETE FROM task WHERE id = ?", ids)
         events = self._connection.execute(
             "SELECT sequence FROM (SELECT * FROM event ORDER BY sequence LIMIT ?) WHERE emitted_ms < ?",
             (limit, events_before_ms),
@@ -274,6 +308,11 @@ class Store:
         """Return the sequence number of the newest event, also where that event is no longer kept."""
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
         return 0 if row is None else int(row[0])
+
+    def first_sequence(self) -> int | None:
+        """Return the sequence number of the oldest event that is stored, None if there is none."""
+        row = self._connection.execute("SELECT min(sequence) FROM event").fetchone()
+        return None if row[0] is None else int(row[0])
 
     def events(self, *, after: int, until: int, limit: int) -> list[Event]:
         """Return up to `limit` events after one and up to another sequence number, and about MAX_PAGE_BYTES at most."""
@@ -322,8 +361,8 @@ def _place(row: Sequence[Any]) -> tuple[int, str]:
 
 def _task(row: Sequence[Any]) -> Task:
     """Make a task of the columns that _TASK selects."""
-    task_id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms, fingerprint = row
-    return Task(task_id, due_ms, event, created_ms, revision, Status(status), ended_ms, changed_ms, fingerprint)
+    task_id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms = row
+    return Task(task_id, due_ms, event, created_ms, revision, Status(status), ended_ms, changed_ms)
 
 
 def _tag_rows(task: Task) -> list[tuple[str, str, int, str]]:

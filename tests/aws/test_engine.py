@@ -1,15 +1,26 @@
 """The AWS engine keeps its promises when calls fail, are lost or repeated, and when processes die between two calls."""
 
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from task_scheduler.aws.registry import State
-from task_scheduler.engine import KeyConflictError, TaskNotFoundError, TaskQuery, TooLateError, UnavailableError
+from task_scheduler.engine import (
+    IdempotencyKey,
+    KeyConflictError,
+    KeyOfEndedTaskError,
+    TagCancellation,
+    TaskNotFoundError,
+    TaskQuery,
+    TooLateError,
+    UnavailableError,
+)
 from task_scheduler.task import InvalidTaskError, Status, Task, changed_task, new_task
-from tests.aws.world import CrashError, World, ids, run
+from tests.aws.world import ENTERED, CrashError, World, ids, refusal, run
 
 
 def test_scheduling_is_one_write_and_one_start(world: World) -> None:
@@ -125,7 +136,7 @@ def test_a_task_that_is_published_but_not_recorded_yet_cannot_be_cancelled(world
     assert ids(world) == [task.id]
 
 
-@pytest.mark.parametrize(("seconds", "reads"), [(59, 0), (59.001, 1), (60.5, 1)])
+@pytest.mark.parametrize(("seconds", "reads"), [(59, 0), (59.001, 1), (60.5, 1 + 1)])
 def test_the_history_decides_only_when_the_stop_came_within_a_second_of_the_end(
     world: World, seconds: float, reads: int
 ) -> None:
@@ -290,16 +301,249 @@ def test_a_change_that_is_refused_leaves_the_timer_alone(world: World) -> None:
     assert ids(world) == [task.id]
 
 
+KEY = IdempotencyKey("rent-reminder-42", "a")
+
+
 def test_the_same_key_means_the_same_task_and_another_request_is_a_conflict(world: World) -> None:
-    first = replace(world.new_task(), fingerprint="a")
-    assert run(world.engine.schedule(first)) == first
+    first = world.new_task(number=1)
+    assert run(world.engine.schedule(first, KEY)) == first
     world.clock.sleep(5)
-    again = replace(first, due_ms=first.due_ms + 5_000)
-    assert run(world.engine.schedule(again)) == first
+    assert run(world.engine.schedule(world.new_task(number=2), KEY)) == first
     with pytest.raises(KeyConflictError):
-        run(world.engine.schedule(replace(first, fingerprint="b")))
+        run(world.engine.schedule(world.new_task(number=3), replace(KEY, fingerprint="b")))
     world.advance(120)
     assert ids(world) == [first.id]
+    assert run(world.engine.schedule(world.new_task(number=4), KEY)).status is Status.EMITTED
+
+
+def test_a_key_costs_one_write_more(world: World) -> None:
+    run(world.engine.schedule(world.new_task(), KEY))
+    assert world.faults.calls == {"put_item": 2, "start_execution": 1}
+
+
+def test_the_key_of_a_cancelled_task_is_refused(world: World) -> None:
+    first = world.new_task(number=1)
+    run(world.engine.schedule(first, KEY))
+    run(world.engine.cancel(first.id))
+    with pytest.raises(KeyOfEndedTaskError, match=f"belongs to task {first.id}, which was cancelled at 2026-11-21T09"):
+        run(world.engine.schedule(world.new_task(number=2), KEY))
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_key_that_is_used_again_when_its_task_has_expired_makes_a_new_task(
+    world: World,
+    cancelled: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    first = world.new_task(number=1)
+    run(world.engine.schedule(first, KEY))
+    if cancelled:
+        run(world.engine.cancel(first.id))
+    world.advance(60)
+    world.clock.sleep(31 * 86_400)  # the name of the execution is used for 90 days
+    world.expire()
+    second = world.new_task(number=2)
+    assert run(world.engine.schedule(second, replace(KEY, fingerprint="another"))) == second
+    world.advance(60)
+    assert world.machine.published[-1] == (second.due_ms, second.event)
+    assert run(world.engine.get(second.id)).status is Status.EMITTED
+
+
+def test_a_key_lives_as_long_as_its_task_also_when_the_task_is_moved(world: World) -> None:
+    first = world.new_task(number=1)
+    run(world.engine.schedule(first, KEY))
+    run(world.engine.reschedule(first.id, lambda task: changed_task(task, {"in": "200d"}, now_ms=world.clock.ms)))
+    world.clock.sleep(199 * 86_400)
+    world.expire()
+    assert run(world.engine.schedule(world.new_task(number=2), KEY)).id == first.id
+
+
+@pytest.mark.parametrize(("call", "number"), [("put_item", 1), ("put_item", 2), ("start_execution", 1)])
+@pytest.mark.parametrize("kind", ["crash", "throttled", "lost", "repeated"])
+def test_a_keyed_request_that_died_anywhere_can_be_repeated(world: World, call: str, number: int, kind: str) -> None:
+    world.faults.plan(call, *["fine"] * (number - 1), kind)
+    with suppress(CrashError, UnavailableError):
+        run(world.engine.schedule(world.new_task(number=1), KEY))
+    run(world.engine.schedule(world.new_task(number=2), KEY))
+    world.advance(60)
+    world.minutes(2)
+    assert len(world.machine.published) == len(ids(world)) == 1
+
+
+def test_a_slow_request_whose_key_was_taken_over_makes_no_second_task(world: World) -> None:
+    slow, quick = world.new_task(number=1), world.new_task(number=2)
+
+    def hold_up(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
+        assert run(world.engine.schedule(quick, KEY)) == quick
+        return call(**parameters)
+
+    world.faults.special["held up"] = hold_up
+    world.faults.plan("put_item", "fine", "held up")
+    with pytest.raises(UnavailableError):
+        run(world.engine.schedule(slow, KEY))
+    assert run(world.engine.schedule(world.new_task(number=3), KEY)) == quick
+    with pytest.raises(TaskNotFoundError):
+        run(world.engine.get(slow.id))
+    world.minutes(3)
+    assert ids(world) == [quick.id]
+
+
+def test_a_throttled_batch_keeps_each_task_and_attempts_one_start(world: World) -> None:
+    tasks = [world.new_task(due_s=300, number=number) for number in range(100)]
+    world.faults.plan("start_execution", "throttled")
+    assert run(world.engine.schedule_all(tasks)) == tasks
+    assert world.faults.calls["start_execution"] == 1
+    assert world.sweep().armed == 100
+    world.advance(300)
+    assert len(set(ids(world))) == 100
+
+
+@pytest.mark.parametrize("call", ["put_item", "start_execution", "update_item", "get_item", "stop_execution"])
+def test_a_batch_responds_within_twelve_seconds_whatever_is_throttled(world: World, call: str) -> None:
+    """Two attempts of a throttled call take up to a second."""
+    tasks = [world.new_task(due_s=300, number=number) for number in range(100)]
+    keys = [IdempotencyKey(str(number), "") for number in range(100)]
+    world.faults.delays[call] = 1
+    world.faults.plan(call, *["throttled"] * 1_000)
+    ids_of_all = [task.id for task in tasks]
+    for batch in (world.engine.schedule_all(tasks, keys), world.engine.cancel_all(ids_of_all)):
+        began_ms = world.clock.ms
+        outcomes = run(batch)
+        assert world.clock.ms - began_ms <= 12_000
+        assert len(outcomes) == 100
+        assert all(isinstance(outcome, Task | UnavailableError | TaskNotFoundError) for outcome in outcomes)
+
+
+def test_a_batch_is_repeated_by_its_key(world: World) -> None:
+    keys = [replace(KEY, name=f"{KEY.name}\n{index}") for index in range(2)]
+    tasks = [world.new_task(number=number) for number in (1, 2)]
+    assert run(world.engine.schedule_all(tasks, keys)) == tasks
+    again = [world.new_task(number=number) for number in (3, 4)]
+    assert run(world.engine.schedule_all(again, keys)) == tasks
+
+
+def test_cancelling_by_tag_finds_a_task_that_the_index_does_not_know_yet(world: World) -> None:
+    task = world.new_task(tags={"user": "42"})
+    began_ms = world.clock.ms
+
+    def lag(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
+        found = call(**parameters)
+        return found if world.clock.ms >= began_ms + 2_000 else {**found, "Items": []}
+
+    run(world.engine.schedule(task))
+    world.faults.special["behind"] = lag
+    world.faults.plan("query", *["behind"] * 100)
+    assert run(world.engine.cancel_tagged(("user", "42"))) == TagCancellation(1, 0, more=False)
+    world.minutes(3)
+    assert not world.machine.published
+
+
+def test_a_cancel_that_is_too_late_leaves_the_publish_alone(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.clock.sleep(60)
+    execution = world.machine.executions[f"{task.id}-1"]
+    execution.history.append(ENTERED)  # SNS has not answered yet
+    for change in (world.engine.cancel(task.id), world.engine.reschedule(task.id, lambda task: task)):
+        with pytest.raises(TooLateError, match="already being emitted"):
+            run(change)
+    assert execution.status == "RUNNING"
+    assert world.faults.calls["stop_execution"] == 0
+
+
+def test_a_publish_that_a_cancel_has_interrupted_goes_on_at_once(world: World) -> None:
+    """Its wait ended while StopExecution was under way."""
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.clock.sleep(59.9)
+
+    def enter(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
+        world.clock.sleep(0.2)
+        world.machine.executions[f"{task.id}-1"].history.append(ENTERED)
+        return call(**parameters)
+
+    world.faults.special["late"] = enter
+    world.faults.plan("stop_execution", "late")
+    with pytest.raises(TooLateError):
+        run(world.engine.cancel(task.id))
+    world.machine.run()
+    assert world.machine.published == [(world.clock.ms, task.event)]
+    with pytest.raises(TooLateError):
+        run(world.engine.cancel(task.id))
+
+
+def test_a_message_that_an_earlier_timer_may_have_published_cannot_be_cancelled(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.machine.topic_works = False  # SNS accepts the message, but says so to nobody, and delivers it late
+    world.minutes(3)
+    assert world.faults.calls["start_execution"] > 1
+    for _ in range(2):
+        with pytest.raises(TooLateError):
+            run(world.engine.cancel(task.id))
+        with pytest.raises(TooLateError):
+            run(world.engine.reschedule(task.id, lambda task: task))
+
+
+def test_a_task_whose_start_got_no_answer_is_cancelled_also_under_a_smaller_window(world: World) -> None:
+    task = world.new_task(due_s=30 * 86_400)
+    world.faults.plan("start_execution", "lost")
+    run(world.engine.schedule(task))
+    world.engine._arming_window_ms = 86_400_000  # noqa: SLF001 - as the next deployment has it
+    assert run(world.engine.cancel(task.id)).status is Status.CANCELLED
+    world.advance(30 * 86_400)
+    assert not world.machine.published
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError"])
+def test_a_stop_that_was_not_carried_out_is_no_end(world: World, code: str) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+
+    def refuse(*_: Any) -> None:  # noqa: ANN401 - as any
+        error = refusal(code, "StopExecution")
+        status = 500 if code == "InternalServerError" else 400
+        error.response["ResponseMetadata"] = {"HTTPStatusCode": status}  # type: ignore[typeddict-item]  # the rest is not read
+        raise error
+
+    world.faults.special["refused"] = refuse
+    world.faults.plan("stop_execution", "refused")
+    with pytest.raises(UnavailableError):
+        run(world.engine.cancel(task.id))
+    assert world.faults.calls["get_execution_history"] == 0
+    world.advance(60)
+    assert ids(world) == [task.id]
+
+
+@pytest.mark.parametrize("error", ["AccessDeniedException", "ExecutionLimitExceeded", "StateMachineDeleting"])
+def test_tasks_that_cannot_be_started_are_reported_as_overdue(world: World, error: str) -> None:
+    tasks = [world.new_task(number=number) for number in range(3)]
+
+    def refuse(*_: Any) -> None:  # noqa: ANN401 - as any
+        raise refusal(error, "StartExecution")
+
+    world.faults.special["refused"] = refuse
+    world.faults.plan("start_execution", *["refused"] * 10_000)
+    for task in tasks:
+        run(world.engine.schedule(task))
+    world.clock.sleep(125)
+    assert world.sweep().overdue == 3
+    (problem,) = run(world.engine.problems())
+    assert problem.startswith("Tasks are overdue: one was due at 2026-11-21T09:01:00")
+
+
+def test_a_list_shows_a_task_that_steps_back_while_it_is_read(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    record = world.registry.get(task.id)
+    assert record is not None
+
+    def step_back(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
+        world.registry.move(record, State.PARKED, now_ms=world.clock.ms)
+        return call(**parameters)
+
+    world.faults.special["step back"] = step_back
+    world.faults.plan("query", *["fine"] * 8, "step back")  # all shards of the parked tasks are read
+    assert listed(world, status=Status.SCHEDULED) == [task.id]
 
 
 def test_a_batch_tells_what_became_of_each(world: World) -> None:

@@ -1,6 +1,7 @@
 """What the sweeper starts, mends and gives up, and what it leaves alone."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from task_scheduler.aws import names
 from task_scheduler.aws.registry import State
 from task_scheduler.engine import TooLateError
 from task_scheduler.task import Status
-from tests.aws.world import MACHINE, CrashError, World, ids, run
+from tests.aws.world import MACHINE, CrashError, World, ids, refusal, run
 
 
 def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(world: World) -> None:
@@ -101,6 +102,64 @@ def test_a_task_that_nobody_looked_after_for_days_is_tried_before_it_is_given_up
     world.clock.sleep(3 * 86_400)
     world.minutes(2)
     assert ids(world) == [task.id]
+
+
+def test_a_start_that_is_refused_does_not_count_as_a_timer_that_died(world: World) -> None:
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.machine.lose()
+    world.faults.plan("start_execution", *["throttled"] * 30)
+    world.minutes(31)
+    record = world.registry.get(task.id)
+    assert record is not None
+    assert (record.task.revision, record.rearmed) == (2, 1)
+    world.minutes(2)
+    assert ids(world) == [task.id]
+
+
+def test_a_missing_execution_is_started_under_its_own_name(world: World) -> None:
+    """Another sweep may be about to start it, and DescribeExecution may not know it yet."""
+    task = world.new_task()
+    run(world.engine.schedule(task))
+    world.clock.sleep(120)
+
+    def unknown(*_: Any) -> None:  # noqa: ANN401 - as any
+        raise refusal("ExecutionDoesNotExist", "DescribeExecution")
+
+    world.faults.special["unknown"] = unknown
+    world.faults.plan("describe_execution", "unknown", "unknown")
+    for _ in range(2):
+        world.sweep()
+    assert list(world.machine.executions) == [f"{task.id}-1"]
+
+
+def test_tasks_that_cannot_be_processed_do_not_starve_those_behind_them(world: World) -> None:
+    """DescribeExecution takes 15 calls a second; publishes that wait for SNS use them up."""
+    for number in range(500):
+        task = world.new_task(due_s=1 + number / 1000, number=number)
+        world.registry.put(task, State.SCHEDULED)
+        world.machine.start_execution(
+            stateMachineArn=MACHINE,
+            name=f"{task.id}-1",
+            input=json.dumps({names.WAIT_UNTIL: "2027-01-01T00:00:00Z", names.EVENT: task.event}),
+        )
+    lost = world.new_task(due_s=2, number=500)
+    world.registry.put(lost, State.SCHEDULED)
+    world.clock.sleep(120)
+    world.faults.delays["describe_execution"] = 0.1
+    sweeps = 0
+    while f"{lost.id}-1" not in world.machine.executions:
+        sweeps += 1
+        world.sweep()
+        assert sweeps <= 6
+
+
+def test_a_mark_whose_response_was_lost_is_followed_by_the_start(world: World) -> None:
+    task = world.new_task(due_s=300)
+    world.registry.put(task, State.PARKED)
+    world.faults.plan("update_item", "repeated")  # the client's second attempt finds its condition broken
+    assert world.sweep().armed == 1
+    assert list(world.machine.executions) == [f"{task.id}-1"]
 
 
 def test_a_topic_that_is_mended_gets_what_it_missed(world: World) -> None:

@@ -1,6 +1,5 @@
-"""A small AWS for the engine to live in: moto's DynamoDB, Step Functions in memory, and faults on demand."""
+"""A small AWS for the engine to live in: DynamoDB and Step Functions in memory, and faults on demand."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -10,8 +9,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.model import ServiceModel
+from botocore.session import get_session
+from botocore.validate import ParamValidator
 
 from task_scheduler import timestamp
 from task_scheduler.aws import names
@@ -22,10 +23,16 @@ from task_scheduler.aws.registry import SHARDS, Registry
 from task_scheduler.aws.sweeper import Sweep, Sweeper
 from task_scheduler.aws.timer import Timer
 from task_scheduler.task import Event, Task, new_task
+from tests.aws.memory_dynamodb import MemoryDynamoDB
+from tests.aws.simulation import SCHEMAS
 from tests.unit.observations import Observations
 
 START_MS = timestamp.parse("2026-11-21T09:00:00Z")
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:timer"
+ENTERED: dict[str, Any] = {
+    "type": "TaskStateEntered",
+    "stateEnteredEventDetails": {"name": names.PUBLISH_MESSAGE},
+}
 
 
 @dataclass
@@ -88,17 +95,27 @@ class StepFunctions:
             return {"status": execution.status}
         return {"status": execution.status, "stopDate": datetime.fromtimestamp(execution.stopped_ms / 1000, UTC)}
 
-    def get_execution_history(self, *, executionArn: str, maxResults: int) -> dict[str, Any]:  # noqa: N803 - as in boto3
-        return {"events": self._find(executionArn, "GetExecutionHistory").history[:maxResults]}
+    def get_execution_history(
+        self,
+        *,
+        executionArn: str,  # noqa: N803 - as in boto3
+        maxResults: int,  # noqa: N803 - the same
+        includeExecutionData: bool,  # noqa: N803 - the same
+        nextToken: str = "0",  # noqa: N803 - the same, and no secret
+    ) -> dict[str, Any]:
+        """Return one event a page: `maxResults` is only an upper limit (AWS, GetExecutionHistory)."""
+        assert maxResults <= 1_000
+        assert not includeExecutionData, "it would bring the event once for each attempt to publish it"
+        history = self._find(executionArn, "GetExecutionHistory").history
+        end = int(nextToken) + 1
+        return {"events": history[end - 1 : end], **({"nextToken": str(end)} if end < len(history) else {})}
 
     def run(self) -> None:
         """Wake up the executions whose wait is over."""
         for execution in self.executions.values():
             end_ms = timestamp.parse(execution.input[names.WAIT_UNTIL])
             if execution.status == "RUNNING" and end_ms <= self.clock.ms:
-                execution.history.append(
-                    {"type": "TaskStateEntered", "stateEnteredEventDetails": {"name": names.PUBLISH_MESSAGE}}
-                )
+                execution.history.append(ENTERED)
                 if self.topic_works:
                     self.published.append((self.clock.ms, execution.input[names.EVENT]))
                 self._end(execution, "SUCCEEDED" if self.topic_works else "FAILED", self.clock.ms)
@@ -175,6 +192,7 @@ class Faulty:
         call = getattr(self._client, name)
 
         def meet(**parameters: Any) -> Any:  # noqa: ANN401 - as in boto3
+            validate(name, parameters)
             self._faults.calls[name] += 1
             self._clock.sleep(self._faults.delays.get(name, 0))
             match self._faults.next(name):
@@ -197,6 +215,25 @@ class Faulty:
             return answer
 
         return meet
+
+
+@cache
+def _shape(method: str) -> tuple[Any, ParamValidator]:
+    """Return what the model of the service says about the parameters of a call."""
+    operation = "".join(part.capitalize() for part in method.split("_"))
+    loader = get_session().get_component("data_loader")
+    for service in ("dynamodb", "stepfunctions"):
+        model = ServiceModel(loader.load_service_model(service, "service-2"), service)
+        if operation in model.operation_names:
+            return model.operation_model(operation).input_shape, ParamValidator()
+    raise AssertionError(method)
+
+
+def validate(method: str, parameters: Mapping[str, Any]) -> None:
+    """Check the parameters of a call as boto3 does, which the product's own clients leave out."""
+    shape, validator = _shape(method)
+    report = validator.validate(parameters, shape)
+    assert not report.has_errors(), report.generate_report()
 
 
 class World:
@@ -226,6 +263,7 @@ class World:
             arming_window_days=arming_window_days,
             now_ms=self.clock,
             observer=self.observed,
+            sleep=self.clock.sleep,
         )
         self.recorder = Recorder(tables, self.registry, self.log, now_ms=self.clock, observer=self.observed)  # type: ignore[arg-type]  # the same
         self.sweeper = Sweeper(
@@ -244,6 +282,13 @@ class World:
         self.clock.sleep(seconds)
         self.machine.run()
         self.deliver()
+
+    def expire(self) -> None:
+        """Delete what has expired, as DynamoDB does, though not always at once."""
+        for table, schema in SCHEMAS.items():
+            for item in self.dynamodb.items(table):
+                if names.EXPIRES_AT in item and int(item[names.EXPIRES_AT]["N"]) * 1000 < self.clock.ms:
+                    self.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in schema.keys})
 
     def deliver(self) -> None:
         """Hand to the recorder what was published since the last time; what it cannot record comes again."""
@@ -277,49 +322,19 @@ def refusal(code: str, operation: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": code}}, operation)
 
 
-@cache
-def _session() -> boto3.Session:
-    """One for all worlds: it reads the models of the services once."""
-    return boto3.Session()
-
-
 @contextmanager
 def tables() -> Iterator[Any]:
-    """Make both tables as the stack does, empty."""
-    client = _session().client("dynamodb", region_name="eu-west-1")
-    client.create_table(
-        TableName="tasks",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in (names.TASK_ID, names.BUCKET, names.DUE_ID)
-        ],
-        KeySchema=[{"AttributeName": names.TASK_ID, "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": names.BY_DUE,
-                "KeySchema": [
-                    {"AttributeName": names.BUCKET, "KeyType": "HASH"},
-                    {"AttributeName": names.DUE_ID, "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-        ],
-    )
-    client.create_table(
-        TableName="events",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "N"} for name in (names.PAGE, names.SEQUENCE)],
-        KeySchema=[
-            {"AttributeName": names.PAGE, "KeyType": "HASH"},
-            {"AttributeName": names.SEQUENCE, "KeyType": "RANGE"},
-        ],
-    )
-    yield client
+    """Return a client of both tables, empty, with the keys that the stack gives them."""
+    yield MemoryDynamoDB(SCHEMAS)
 
 
 def run(call: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the call returns
-    """Make a call of the engine."""
-    return asyncio.run(call)
+    """Make a call of the engine, which blocks and never awaits; as lambdas do it, without an event loop."""
+    try:
+        call.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("the call awaits something")
 
 
 def ids(world: World) -> list[str]:

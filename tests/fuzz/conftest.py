@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from moto import mock_aws
 
 from task_scheduler.http.api import Api
 from task_scheduler.http.gateway import handler
@@ -20,20 +18,11 @@ from tests.aws.world import START_MS, World, tables
 from tests.fuzz.engines import SECRET, Function, LocalApp
 
 
-@contextmanager
-def _nobody() -> Iterator[None]:
-    """Give boto3 credentials of nobody."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "nobody")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
-        yield
-
-
 @pytest.fixture(scope="module")
 def account() -> Iterator[object]:
     """A client of DynamoDB in an account in memory, with both tables."""
-    with _nobody(), mock_aws(), ExitStack() as stack:
-        yield stack.enter_context(tables())
+    with tables() as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Any bytes as a body, any event of API Gateway: an answer of the one shape, no fault, the same from both engines."""
 
 import json
+import uuid
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from task_scheduler.http.body import read_object, read_secret
 from task_scheduler.http.errors import BadRequestError, BodyTooLargeError
-from task_scheduler.http.idempotency import fingerprint, idempotent_id
+from task_scheduler.http.idempotency import KEY_HEADER, fingerprint, read_key, task_key
 from task_scheduler.task import MAX_DEPTH
 from tests.fuzz.effort import effort
 from tests.fuzz.engines import SECRET, Asked, Engine, Function, LocalApp, event
@@ -45,8 +46,10 @@ ASKED: Final = st.builds(lambda route, body, headers: Asked(route[0], route[1], 
 def known(local: LocalApp, function: Function) -> str:
     """The id of a task that both have."""
     asked = Asked("POST", "/schedule", b'{"in": "1d", "message": 1}', {"x-pd-secret": SECRET, "idempotency-key": KNOWN})
-    both = {engine(asked).body["id"] for engine in (local, function)}
-    [task_id] = both
+    task_id = uuid.uuid4()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uuid, "uuid4", lambda: task_id)
+        assert {engine(asked).body["id"] for engine in (local, function)} == {str(task_id)}
     return str(task_id)
 
 
@@ -147,15 +150,19 @@ def test_a_fingerprint_does_not_go_by_the_order_of_fields(fields: dict[str, Any]
 
 
 @effort(70)
-@given(st.text(max_size=300), st.binary(max_size=4), st.binary(max_size=4))
-def test_a_key_is_refused_or_names_one_task_of_one_caller(key: str, caller: bytes, other: bytes) -> None:
+@given(st.text(max_size=300), st.integers(0, 99), st.text(max_size=300))
+def test_a_key_is_refused_or_is_one_of_its_own_for_each_item_of_a_batch(key: str, index: int, other: str) -> None:
     try:
-        task_id = idempotent_id(key, caller)
+        given = read_key({KEY_HEADER: key})
     except BadRequestError:
         assert not (1 <= len(key) <= 255 and all(" " <= character <= "~" for character in key))
-    else:
-        assert task_id == idempotent_id(key, caller)
-        assert (task_id == idempotent_id(key, other)) == (caller == other)
+        return
+    one, item = task_key(given, {}), task_key(given, {}, index=index)
+    assert one is not None
+    assert item is not None
+    assert one.name == key
+    assert item.name not in {key, other}
+    assert item != task_key(given, {}, index=index + 1)
 
 
 def _depth(value: object) -> int:

@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol, TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from task_scheduler import timestamp
 from task_scheduler.engine import EngineError, TaskPage, TaskQuery
@@ -115,10 +114,6 @@ def _sqlite() -> Iterator[Kept]:
 @contextmanager
 def _aws() -> Iterator[Kept]:
     with ExitStack() as stack:
-        environment = stack.enter_context(pytest.MonkeyPatch.context())
-        environment.setenv("AWS_ACCESS_KEY_ID", "nobody")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
-        stack.enter_context(mock_aws())
         yield Aws(World(stack.enter_context(tables()), shards=3))  # type: ignore[misc]  # its time cannot be set
 
 

@@ -7,7 +7,6 @@ from typing import Final
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from moto import mock_aws
 
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission
@@ -36,12 +35,6 @@ MESSAGES: Final = st.one_of(
 )
 
 
-@pytest.fixture(autouse=True)
-def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
-
-
 class Recording(RuleBasedStateMachine):
     """A queue that delivers in any order and again, calls that fail or kill, and readers in between."""
 
@@ -49,7 +42,6 @@ class Recording(RuleBasedStateMachine):
     def begin(self, taken: int) -> None:
         """Also near the end of a page of numbers."""
         self.opened = ExitStack()
-        self.opened.enter_context(mock_aws())
         dynamodb = self.opened.enter_context(tables())
         self.world = World(dynamodb)
         self.log = EventLog(

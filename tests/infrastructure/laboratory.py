@@ -19,7 +19,7 @@ from emulator.tools import REGION
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.names import ATTRIBUTES, EVENT, WAIT_UNTIL
 from task_scheduler.aws.registry import Record, Registry, State
-from task_scheduler.aws.timer import Timer
+from task_scheduler.aws.timer import Stop, Timer
 from task_scheduler.task import Task, new_task
 from task_scheduler.timestamp import format as text_of
 from tests.conformance.clock import eventually, now_ms
@@ -166,7 +166,7 @@ class Laboratory:
         """Put a task into the table whose timer was stopped at the last moment: it might have published."""
         task = self.task(in_ms=0)
         self.timer.start(task, not_before_ms=task.due_ms // 1000 * 1000 + HOUR_MS)
-        assert self.timer.stop(task, now_ms=now_ms())
+        assert self.timer.stop(task, now_ms=now_ms()) is Stop.STOPPED
         return task
 
     def given_up(self) -> Task:

@@ -6,8 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from moto import mock_aws
-
 from task_scheduler.engine import Engine
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.metrics import Unobserved
@@ -65,10 +63,8 @@ class AwsBench:
     )
 
     def __init__(self) -> None:
-        self._account = mock_aws()
-        self._account.start()
-        self._tables = tables()
-        self._world = World(self._tables.__enter__(), arming_window_days=1, shards=2)
+        with tables() as client:
+            self._world = World(client, arming_window_days=1, shards=2)
         self.engine: Engine = self._world.engine
         self.clock = self._world.clock
 
@@ -98,7 +94,7 @@ class AwsBench:
         return self._world.logged()
 
     def close(self) -> None:
-        self._account.stop()
+        """There is nothing to close."""
 
 
 class LocalBench:

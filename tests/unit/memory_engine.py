@@ -3,7 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from task_scheduler.engine import EngineError, KeyConflictError, Place, TaskNotFoundError, TaskPage, TaskQuery
+from task_scheduler.engine import (
+    EngineError,
+    IdempotencyKey,
+    KeyConflictError,
+    Place,
+    TagCancellation,
+    TaskNotFoundError,
+    TaskPage,
+    TaskQuery,
+)
 from task_scheduler.task import Event, Status, Task
 
 NOW_MS = 1_795_300_000_000
@@ -14,6 +23,7 @@ class MemoryEngine:
 
     def __init__(self) -> None:
         self.kept: dict[str, Task] = {}
+        self.keys: dict[str, tuple[str, Task]] = {}
         self.log: list[Event] = []
         self.failure: Exception | None = None
         self.wrong: list[str] = []
@@ -24,16 +34,25 @@ class MemoryEngine:
     async def problems(self) -> list[str]:
         return self.wrong
 
-    async def schedule(self, task: Task) -> Task:
+    async def schedule(self, task: Task, key: IdempotencyKey | None = None) -> Task:
         if self.failure:
             raise self.failure
-        kept = self.kept.setdefault(task.id, task)
-        if kept.fingerprint != task.fingerprint:
-            raise KeyConflictError
-        return kept
+        if key is not None:
+            fingerprint, task = self.keys.setdefault(key.name, (key.fingerprint, task))
+            if fingerprint != key.fingerprint:
+                raise KeyConflictError
+        return self.kept.setdefault(task.id, task)
 
-    async def schedule_all(self, tasks: Sequence[Task]) -> list[Task | EngineError]:
-        return [await self.schedule(task) for task in tasks]
+    async def schedule_all(
+        self, tasks: Sequence[Task], keys: Sequence[IdempotencyKey | None] = ()
+    ) -> list[Task | EngineError]:
+        outcomes: list[Task | EngineError] = []
+        for task, key in zip(tasks, keys or [None] * len(tasks), strict=True):
+            try:
+                outcomes.append(await self.schedule(task, key))
+            except EngineError as error:
+                outcomes.append(error)
+        return outcomes
 
     async def get(self, task_id: str) -> Task:
         if task_id not in self.kept:
@@ -64,12 +83,19 @@ class MemoryEngine:
                 outcomes.append(error)
         return outcomes
 
+    async def cancel_tagged(self, tag: tuple[str, str]) -> TagCancellation:
+        page = await self.tasks(TaskQuery(status=Status.SCHEDULED, tag=tag), limit=len(self.kept))
+        return TagCancellation(len(await self.cancel_all([task.id for task in page.tasks])), 0, more=False)
+
     async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
         self.kept[task_id] = change(await self.get(task_id))
         return self.kept[task_id]
 
     async def position(self) -> int:
         return len(self.log)
+
+    async def clamp_position(self, position: int) -> int:
+        return min(position, len(self.log))
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         return self.log[after : after + limit]

@@ -16,7 +16,8 @@ from stacks.settings import Settings
 from task_scheduler import timestamp
 from task_scheduler.aws.sweeper import Sweep
 from task_scheduler.cli import app
-from task_scheduler.http.routes import MAX_BATCH, ROUTES
+from task_scheduler.engine import MAX_BATCH
+from task_scheduler.http.routes import ROUTES
 from task_scheduler.local.metrics import Metrics
 from task_scheduler.metrics import Metric
 from task_scheduler.task import MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUOTED_EVENT_BYTES, MAX_TAGS, new_task

@@ -20,6 +20,10 @@ class Failing(MemoryEngine):
         self._fail("position")
         return await super().position()
 
+    async def clamp_position(self, position: int) -> int:
+        self._fail("clamp_position")
+        return await super().clamp_position(position)
+
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:
         self._fail("wait_for_events")
         return await super().wait_for_events(after=after, seconds=seconds)
@@ -36,15 +40,19 @@ def poll(engine: MemoryEngine, after: int | None) -> bytes:
     return asyncio.run(read())
 
 
-@pytest.mark.parametrize("call", ["position", "wait_for_events"])
-def test_a_poll_that_fails_ends_well_and_asks_to_come_back_later(call: str) -> None:
+@pytest.mark.parametrize(
+    ("call", "after"), [("position", None), ("clamp_position", 0), ("wait_for_events", 0)], ids=str
+)
+def test_a_poll_that_fails_ends_well_and_asks_to_come_back_later(call: str, after: int | None) -> None:
     """An EventSource gives up for good on any status but 200."""
-    assert poll(Failing(call), 0) == b"retry: 250\nretry: 5000\n:sse-handshake\n"
+    assert poll(Failing(call), after) == b"retry: 250\nretry: 5000\n:sse-handshake\n"
 
 
-def test_a_first_poll_that_fails_says_so_since_its_listener_has_no_place_to_come_back_to() -> None:
-    with pytest.raises(UnavailableError):
-        poll(Failing("position"), None)
+@pytest.mark.parametrize("position", [5, 10**18])
+def test_a_position_beyond_the_log_becomes_its_end_and_the_client_is_told(position: int) -> None:
+    engine = MemoryEngine()
+    engine.emit("hello")
+    assert poll(engine, position).startswith(b"retry: 250\nevent: position\nid: 1\ndata: 1\n\n")
 
 
 def test_a_poll_that_works_asks_to_come_back_at_once() -> None:

@@ -1,0 +1,381 @@
+"""The guarantees hold in every interleaving of requests, sweeps, recorders and readers, also when services lag."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from task_scheduler.aws.registry import Record, Registry, State
+from task_scheduler.task import Task
+from tests.aws.explorer import explore
+from tests.aws.memory_step_functions import StopOfEnded, Topic
+from tests.aws.simulation import Simulation
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A model, and up to how many preemptions it is explored by `make test` and by `-m long`."""
+
+    make: Callable[[], Simulation]
+    preemptions: int | None
+    """None where it takes too long for `make test`."""
+    long: int
+
+
+def _scheduled(simulation: Simulation, due_s: float = 60) -> Task:
+    task = simulation.schedule(simulation.new_task(due_s))
+    assert task is not None
+    return task
+
+
+def _parked(simulation: Simulation, due_s: float = 60) -> Task:
+    simulation.faults["start_execution"] = ["ThrottlingException"]
+    return _scheduled(simulation, due_s)
+
+
+def _lost(simulation: Simulation) -> Task:
+    """Schedule a task, and lose its execution; by now it is overdue."""
+    task = _scheduled(simulation)
+    simulation.machine.lose()
+    simulation.clock.ms += 120_000
+    return task
+
+
+def _near(simulation: Simulation, task: Task, *before_s: float) -> None:
+    """Let the clock pass the due time while the actors run."""
+    simulation.clock.ms = task.due_ms - 2_000
+    simulation.instants = [task.due_ms - int(one * 1000) for one in before_s]
+
+
+def _add_cancel(simulation: Simulation, task: Task, actor: str = "cancel") -> None:
+    simulation.scheduler.spawn(actor, lambda: simulation.cancel(task.id, actor=actor))
+
+
+def _add_reschedule(simulation: Simulation, task: Task, message: str = "new", actor: str = "reschedule") -> None:
+    simulation.scheduler.spawn(actor, lambda: simulation.reschedule(task.id, message, actor=actor))
+
+
+def _add_sweeps(simulation: Simulation, *actors: str) -> None:
+    for actor in actors:
+        simulation.scheduler.spawn(actor, simulation.sweep)
+
+
+def cancel_when_due(
+    *before_s: float, stop_of_ended: StopOfEnded = StopOfEnded.OLD_DATE, history_page: int = 1_000
+) -> Simulation:
+    simulation = Simulation(stop_of_ended=stop_of_ended, history_page=history_page)
+    task = _scheduled(simulation)
+    _near(simulation, task, *before_s)
+    _add_cancel(simulation, task)
+    return simulation
+
+
+def two_cancels() -> Simulation:
+    simulation = Simulation()
+    task = _scheduled(simulation)
+    _near(simulation, task, 0)
+    _add_cancel(simulation, task, "cancel A")
+    _add_cancel(simulation, task, "cancel B")
+    return simulation
+
+
+def reschedule_when_due(stop_of_ended: StopOfEnded = StopOfEnded.OLD_DATE) -> Simulation:
+    simulation = Simulation(stop_of_ended=stop_of_ended)
+    task = _scheduled(simulation)
+    _near(simulation, task, 0.5, 0)
+    _add_reschedule(simulation, task)
+    return simulation
+
+
+def reschedule_and_cancel(*, index_lags: bool = False) -> Simulation:
+    simulation = Simulation(index_lags=index_lags)
+    task = _scheduled(simulation)
+    _near(simulation, task, 0)
+    _add_reschedule(simulation, task)
+    _add_cancel(simulation, task)
+    return simulation
+
+
+def two_reschedules() -> Simulation:
+    simulation = Simulation()
+    task = _scheduled(simulation)
+    _near(simulation, task, 0)
+    _add_reschedule(simulation, task, "new A", "reschedule A")
+    _add_reschedule(simulation, task, "new B", "reschedule B")
+    return simulation
+
+
+def repeated_schedule_and_cancel() -> Simulation:
+    """A client whose first response was late repeats the request, and cancels what the response names."""
+    simulation = Simulation()
+    tasks = [simulation.new_task(2), simulation.new_task(2)]
+    simulation.instants = [tasks[0].due_ms]
+
+    def first() -> None:
+        simulation.schedule(tasks[0], key="key", actor="first")
+
+    def second() -> None:
+        if (task := simulation.schedule(tasks[1], key="key", actor="second")) is not None:
+            simulation.cancel(task.id, actor="second")
+
+    simulation.scheduler.spawn("first", first)
+    simulation.scheduler.spawn("second", second)
+    return simulation
+
+
+def two_sweeps(
+    add: Callable[[Simulation, Task], None] | None = None,
+    lose: Callable[[Simulation], Task] = _lost,
+    *,
+    describe_lags: bool = False,
+    index_lags: bool = False,
+) -> Simulation:
+    """Two sweeps meet a task whose timer is lost, and a request concerns it at the same time."""
+    simulation = Simulation(describe_lags=describe_lags, index_lags=index_lags, is_prompt=False)
+    task = lose(simulation)
+    _add_sweeps(simulation, "sweep A", "sweep B")
+    if add is not None:
+        add(simulation, task)
+    return simulation
+
+
+def _overdue_parked(simulation: Simulation) -> Task:
+    task = _parked(simulation)
+    simulation.clock.ms += 120_000
+    return task
+
+
+def parked_and_sweep(add: Callable[[Simulation, Task], None], fault: str, *, describe_lags: bool = False) -> Simulation:
+    """A task whose start was refused, or whose start's response was lost, is started by a sweep."""
+    simulation = Simulation(describe_lags=describe_lags, is_prompt=False)
+    simulation.faults["start_execution"] = [fault]
+    task = _scheduled(simulation)
+    _add_sweeps(simulation, "sweep")
+    add(simulation, task)
+    return simulation
+
+
+def cancel_after_rearm() -> Simulation:
+    """A first timer published without learning so; the recorder lags, and the sweeper gives the task other timers."""
+    simulation = Simulation(is_prompt=False)
+    task = _scheduled(simulation)
+    simulation.machine.topic = Topic.ANSWERS_LATE
+    simulation.publish(task)
+    simulation.machine.topic = Topic.REFUSES
+    simulation.clock.ms += 60_000
+    simulation.sweep()
+    simulation.machine.run()
+    simulation.machine.topic = Topic.WORKS
+    simulation.clock.ms += 60_000
+    _add_sweeps(simulation, "sweep")
+    _add_cancel(simulation, task)
+    return simulation
+
+
+def schedule_and_cancel_tagged(*, index_lags: bool = False) -> Simulation:
+    """One task of the tag is accepted before the cancel begins, another one at the same time."""
+    simulation = Simulation(index_lags=index_lags)
+    early = simulation.schedule(simulation.new_task(number=1, tags={"user": "42"}))
+    late = simulation.new_task(number=2, tags={"user": "42"})
+    assert early is not None
+
+    def cancel() -> None:
+        simulation.cancel_tagged("user", "42", actor="cancel")
+        cancelled = {one.task.id for one in simulation.responses.get("cancel", []) if one.task is not None}
+        if early.id not in cancelled:
+            simulation.broken.append("a cancel by tag misses a task that was accepted before")
+
+    simulation.scheduler.spawn("schedule", lambda: void(simulation.schedule(late, actor="schedule")))
+    simulation.scheduler.spawn("cancel", cancel)
+    return simulation
+
+
+def list_while_sweeping(*sweeps: str, fault: str | None = None) -> Simulation:
+    """A parked task is started, or its start is refused again, while it is listed."""
+    simulation = Simulation(is_prompt=False)
+    task = _parked(simulation)
+    simulation.faults["start_execution"] = [fault] if fault else []
+    _add_sweeps(simulation, *sweeps)
+    simulation.scheduler.spawn("list", lambda: simulation.list_open(task.id))
+    return simulation
+
+
+def list_while_rescheduling() -> Simulation:
+    simulation = Simulation(is_prompt=False)
+    task = _scheduled(simulation)
+    far_s = 3 * 86_400  # it is parked, then
+    simulation.scheduler.spawn(
+        "reschedule", lambda: simulation.reschedule(task.id, "new", due_s=far_s, actor="reschedule")
+    )
+    simulation.scheduler.spawn("list", lambda: simulation.list_open(task.id))
+    return simulation
+
+
+def _published(simulation: Simulation, count: int) -> None:
+    """Schedule tasks and publish them; no message is delivered yet."""
+    tasks = [simulation.schedule(simulation.new_task(number=number)) for number in range(1, count + 1)]
+    for task in tasks:
+        assert task is not None
+        simulation.publish(task)
+
+
+def two_recorders() -> Simulation:
+    """Both are given the same messages, in different orders, and one of them once more on its own."""
+    simulation = Simulation(delivers=False)
+    _published(simulation, 2)
+    simulation.scheduler.spawn("recorder A", lambda: simulation.record(0, 1))
+    simulation.scheduler.spawn("recorder B", lambda: simulation.record(1, 0))
+    return simulation
+
+
+def recorder_and_sweeps() -> Simulation:
+    """The recorder lags behind, and sweeps record what was published."""
+    simulation = Simulation(delivers=False)
+    _published(simulation, 1)
+    simulation.clock.ms += 60_000
+    _add_sweeps(simulation, "sweep A", "sweep B")
+    simulation.scheduler.spawn("recorder", lambda: simulation.record(0))
+    return simulation
+
+
+def slow_recorder_and_readers(*readers: str, recorders: int = 2) -> Simulation:
+    """One recorder is held up for longer than readers wait; another one goes on."""
+    simulation = Simulation(delivers=False)
+    _published(simulation, recorders)
+    simulation.instants = [simulation.clock.ms + 6_000]
+    for number in range(recorders):
+        simulation.scheduler.spawn(f"recorder {number}", partial(simulation.record, number))
+    for reader in readers:
+        simulation.scheduler.spawn(reader, partial(simulation.follow, reader, times=2))
+    return simulation
+
+
+def void(_returned: object) -> None:
+    """Make a statement of an expression."""
+
+
+# "Fails today" is said of the engine at f72f105; part 2 of the issues fixes it. Besides, whatever passes the due time
+# fails today as "cancel x due time" does.
+SCENARIOS: dict[str, Scenario] = {
+    # Fails today: the cancel stops the publish, finds that it was entered, and returns 409; the sweeper publishes it.
+    "cancel x due time": Scenario(partial(cancel_when_due, 1.5, 0.5, 0), 3, 3),
+    "cancel x due time, stop of ended is an error": Scenario(
+        partial(cancel_when_due, 0.5, 0, stop_of_ended=StopOfEnded.ERROR), 3, 3
+    ),
+    # Fails today: only the first page of the history is read.
+    "cancel x due time, history in pages": Scenario(partial(cancel_when_due, 0, history_page=2), 3, 3),
+    "cancel x cancel": Scenario(two_cancels, 2, 3),
+    "reschedule x due time": Scenario(reschedule_when_due, 3, 3),
+    "reschedule x due time, stop of ended is an error": Scenario(partial(reschedule_when_due, StopOfEnded.ERROR), 3, 3),
+    "reschedule x cancel": Scenario(reschedule_and_cancel, 2, 3),
+    "reschedule x cancel, index lags": Scenario(partial(reschedule_and_cancel, index_lags=True), 0, 2),
+    "reschedule x reschedule": Scenario(two_reschedules, 2, 3),
+    # Fails today: a repetition returns 200 for a cancelled task.
+    "repeated schedule x cancel": Scenario(repeated_schedule_and_cancel, 2, 3),
+    # Fail today, but for parked: a sweep takes a timer that the other one is about to start for one that died.
+    "two sweeps": Scenario(two_sweeps, 2, 3),
+    "two sweeps x cancel": Scenario(partial(two_sweeps, _add_cancel), 1, 2),
+    "two sweeps x reschedule": Scenario(partial(two_sweeps, _add_reschedule), 1, 2),
+    "two sweeps, describe lags": Scenario(partial(two_sweeps, describe_lags=True), 0, 1),
+    "two sweeps x cancel, describe lags": Scenario(partial(two_sweeps, _add_cancel, describe_lags=True), None, 1),
+    "two sweeps x cancel, index lags": Scenario(partial(two_sweeps, _add_cancel, index_lags=True), None, 1),
+    "two sweeps x parked": Scenario(partial(two_sweeps, lose=_parked), 3, 3),
+    "two sweeps x overdue parked": Scenario(partial(two_sweeps, lose=_overdue_parked), 1, 2),
+    "two sweeps x overdue parked x cancel": Scenario(partial(two_sweeps, _add_cancel, _overdue_parked), 0, 2),
+    "parked x cancel x sweep": Scenario(partial(parked_and_sweep, _add_cancel, "ThrottlingException"), 3, 3),
+    "parked x reschedule x sweep": Scenario(partial(parked_and_sweep, _add_reschedule, "ThrottlingException"), 3, 3),
+    "lost start x cancel x sweep": Scenario(partial(parked_and_sweep, _add_cancel, "lost", describe_lags=True), 2, 3),
+    # Fails today: the sweeper forgets that a dead timer had entered its publish.
+    "cancel after re-arm": Scenario(cancel_after_rearm, 2, 3),
+    "cancel by tag x schedule": Scenario(schedule_and_cancel_tagged, 3, 3),
+    # Fails today: the index does not know the task yet.
+    "cancel by tag x schedule, index lags": Scenario(partial(schedule_and_cancel_tagged, index_lags=True), 1, 2),
+    "list x arming": Scenario(partial(list_while_sweeping, "sweep"), 3, 3),
+    # Fails today: the task steps back from SCHEDULED to PARKED, which was read before.
+    "list x refused arming": Scenario(partial(list_while_sweeping, "sweep", fault="ThrottlingException"), 3, 3),
+    # Fails today: the same.
+    "list x reschedule to a far time": Scenario(list_while_rescheduling, 3, 3),
+    "recorder x recorder": Scenario(two_recorders, 3, 3),
+    "recorder x two sweeps": Scenario(recorder_and_sweeps, 2, 3),
+    # Fail today: after 5 s a reader takes a missing number for lost, and it is written all the same.
+    "slow recorder x reader": Scenario(partial(slow_recorder_and_readers, "reader"), 2, 3),
+    "slow recorder x reader x reader": Scenario(partial(slow_recorder_and_readers, "reader A", "reader B"), 1, 2),
+}
+
+
+@pytest.fixture(autouse=True)
+def silence() -> Iterator[None]:
+    """Keep the warnings of ten thousand worlds out of the log."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.preemptions is not None])
+def test_the_guarantees_hold_in_every_interleaving(name: str) -> None:
+    scenario = SCENARIOS[name]
+    report = explore(scenario.make, preemptions=scenario.preemptions or 0)
+    assert not report.violations, str(report)
+    assert report.is_complete
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_guarantees_hold_in_every_interleaving_with_more_preemptions(name: str) -> None:
+    scenario = SCENARIOS[name]
+    report = explore(scenario.make, preemptions=scenario.long)
+    assert not report.violations, str(report)
+
+
+def _move_unconditionally(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a change of state overwrite whatever the table has by then."""
+    move = Registry.move
+
+    def overwrite(registry: Registry, record: Record, state: State, *, now_ms: int) -> bool:
+        now = registry.get(record.task.id)
+        return now is not None and move(registry, replace(record, task=now.task, state=now.state), state, now_ms=now_ms)
+
+    monkeypatch.setattr(Registry, "move", overwrite)
+
+
+def _record_unconditionally(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a recorder write what another one has written meanwhile."""
+    emission = Registry.emission
+
+    def overwrite(*given: Any, **more: Any) -> Any:  # noqa: ANN401 - whatever the method takes
+        update = emission(*given, **more)
+        return {**update, "ConditionExpression": update["ConditionExpression"].replace(" AND #state <> :state", "")}
+
+    monkeypatch.setattr(Registry, "emission", overwrite)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A fix undone, and a scenario in which that is seen."""
+
+    undo: Callable[[pytest.MonkeyPatch], None]
+    scenario: str
+    violation: str
+
+
+MUTATIONS: dict[str, Mutation] = {
+    "a change of state has no condition": Mutation(
+        _move_unconditionally, "reschedule x cancel", "cancel 200, and the message was published"
+    ),
+    "a recording has no condition": Mutation(
+        _record_unconditionally, "recorder x recorder", "the event log does not have each published task once"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_fix_that_is_undone_breaks_a_guarantee(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    mutation = MUTATIONS[name]
+    scenario = SCENARIOS[mutation.scenario]
+    mutation.undo(monkeypatch)
+    report = explore(scenario.make, preemptions=scenario.long, stop_at_first=True)
+    assert mutation.violation in report.violations, str(report)
