@@ -4,7 +4,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check chaos load bench bench-local bench-aws bench-peers format lock docs simulate release bootstrap deploy destroy deploy-local clean
+.PHONY: help run test check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -98,8 +98,8 @@ docs: $(RUN) ## Write those parts of docs/ again that are made from the code
 simulate: $(DEV) ## Simulate the AWS engine under its quotas, and write docs/scale.md
 	.venv/bin/python -m bench.simulate
 
-release: $(DEV) ## Keep the committed tree as a release, for the tests of upgrades
-	@JSII_NODE="$(CURDIR)/.venv/bin/node" .venv/bin/python -m releases
+baseline: $(DEV) ## Store what this tree deploys, for the tests of upgrades from it
+	@JSII_NODE="$(CURDIR)/.venv/bin/node" .venv/bin/python -m tests.infrastructure.upgrade
 
 bootstrap: $(DEPLOY) $(CDK_CLI) ## Prepare your AWS account and region for the CDK, once (ARGS= for cdk)
 	@$(CHECK) bootstrap $(ARGS)

@@ -126,13 +126,13 @@ class Account:
                 f"there is no stack {stack} in account {self.identity['Account']}, region {self._region}."
             )
 
-    def deployed_settings(self, stack: str) -> Mapping[str, Any]:
-        """Return the settings of a stack that differ from their defaults; none if there is no such stack.
+    def deployed_settings(self, stack: str) -> Mapping[str, Any] | None:
+        """Return the settings of a stack that differ from their defaults; None if there is no such stack.
 
         Raises UnrecordedError for one that does not record them.
         """
         if self._status(stack) in {None, *_NEVER_CREATED}:
-            return {}
+            return None
         template: Any = self._as_deployer("cloudformation").get_template(StackName=stack)["TemplateBody"]
         try:
             settings: Mapping[str, Any] = json.loads(template["Metadata"][deployment_file.METADATA])

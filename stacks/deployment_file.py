@@ -70,7 +70,9 @@ def _path(name: object, folder: Path) -> Path | None:
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path.name} is not UTF-8: {error.reason} at position {error.start}.") from None
+    except tomllib.TOMLDecodeError as error:
         raise SettingError(
             f"{path.name} is not valid TOML: {error}; true and false are in lower case, texts in quotes."
         ) from None

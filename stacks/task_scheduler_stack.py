@@ -1,6 +1,8 @@
 """The architecture diagram as code: the boxes, who may call whom, and what a deployment says of itself."""
 
 import json
+from hashlib import sha256
+from typing import cast
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -28,11 +30,17 @@ class TaskSchedulerStack(cdk.Stack):
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id, description="Task Scheduler: emits each message at its time")
         # By this the next deployment notices which settings it would reset.
-        self.template_options.metadata = {METADATA: json.dumps(settings.changed())}
+        record = json.dumps(settings.changed())
+        self.template_options.metadata = {METADATA: record}
 
         registry = Registry(self, "Registry", settings=settings)
         event_log = EventLog(self, "EventLog", settings=settings)
         delivery = Delivery(self, "Delivery")
+        # CloudFormation updates no stack for a change of that section alone, but for one of a resource's metadata:
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/metadata-section-structure.html
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html
+        topic = cast("cdk.CfnResource", delivery.topic.node.default_child)
+        topic.add_metadata(METADATA, sha256(record.encode()).hexdigest())
         timer = Timer(self, "Timer", topic=delivery.topic, settings=settings)
         secret = Secret(self, "Secret") if settings.secret else None
 

@@ -1,4 +1,4 @@
-"""An upgrade of the local engine: the file that a release left behind is opened, and everything in it goes on."""
+"""An upgrade of the local engine: a data file of each published format is opened, and everything in it goes on."""
 
 import json
 import shutil
@@ -10,32 +10,32 @@ from typing import Any, Final
 
 import pytest
 
-from releases.sample import CANCELLED, DATA, KEY, KEYED, SAID, SOON, WAITING
 from tests.conformance.api import IDEMPOTENCY_KEY, Api, Deployment
 from tests.conformance.clock import eventually, milliseconds
 from tests.conformance.local_server import LocalServer
+from tests.e2e.formats.sample import CANCELLED, FORMATS, KEY, KEYED, SOON, WAITING
 
 pytestmark = pytest.mark.slow
 
-RELEASES: Final = sorted((Path(__file__).parents[2] / "releases").glob("*.*.*"))
+SAMPLES: Final = sorted(FORMATS.glob("*.sqlite3"))
 
 
 class EarlierServer(LocalServer):
-    """The present server at the time of the release: what has had its day is forgotten, and that day comes."""
+    """The present server with its clock set to the time at which the sample was made."""
 
     program = ("-m", "tests.e2e.earlier_server")
 
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What the release's API said of the file, and the present API on a copy of it."""
+    """What the API of that time returned about the file, and the present API on a copy of it."""
 
     tasks: dict[str, dict[str, Any]]
     events: list[dict[str, Any]]
     api: Api
 
     def said(self, message: object) -> dict[str, Any]:
-        """Return the one task with this message as the release had it."""
+        """Return the one task with this message as it was returned then."""
         [task] = [task for task in self.tasks.values() if task["message"] == message]
         return task
 
@@ -48,23 +48,19 @@ class Upgrade:
         self.api.http.post("/clock", json={"advance": by}).raise_for_status()
 
 
-@pytest.fixture(params=RELEASES, ids=[release.name for release in RELEASES])
+@pytest.fixture(params=SAMPLES, ids=[sample.stem for sample in SAMPLES])
 def upgrade(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upgrade]:
-    release: Path = request.param
-    said = json.loads((release / SAID).read_text())
-    shutil.copyfile(release / DATA, tmp_path / DATA)
+    sample: Path = request.param
+    said = json.loads(sample.with_suffix(".json").read_text())
+    data = shutil.copyfile(sample, tmp_path / sample.name)
     opened_ms = max(milliseconds(task["created_at"]) for task in said["tasks"]) + 60_000
-    with EarlierServer(tmp_path / DATA, options=(f"--now={opened_ms}",)) as server:
+    with EarlierServer(data, options=(f"--now={opened_ms}",)) as server:
         api = Api(Deployment(server.url, None, "local"))
         with closing(api.http):
             yield Upgrade({task["id"]: task for task in said["tasks"]}, said["events"], api)
 
 
-def test_there_is_a_release_to_upgrade_from() -> None:
-    assert RELEASES
-
-
-def test_what_the_release_had_is_there_as_it_was(upgrade: Upgrade) -> None:
+def test_tasks_and_events_of_an_earlier_format_are_unchanged(upgrade: Upgrade) -> None:
     assert {task["status"] for task in upgrade.tasks.values()} == {"scheduled", "emitted", "cancelled"}
     overdue = upgrade.said(SOON["message"])["id"]
     eventually(lambda: upgrade.api.task(overdue)["status"] == "emitted")
@@ -82,7 +78,7 @@ def test_what_the_release_had_is_there_as_it_was(upgrade: Upgrade) -> None:
     assert [envelope["metadata"]["id"] for envelope in log[len(upgrade.events) :]] == [overdue]
 
 
-def test_an_idempotency_key_of_the_release_is_known(upgrade: Upgrade) -> None:
+def test_an_idempotency_key_of_an_earlier_format_returns_its_task(upgrade: Upgrade) -> None:
     body, key = WAITING[KEYED], {IDEMPOTENCY_KEY: KEY}
     again = upgrade.api.send("POST", "/schedule", body=body, headers=key)
     assert (again.status, again.body["id"]) == (200, upgrade.said(body["message"])["id"])
@@ -91,7 +87,7 @@ def test_an_idempotency_key_of_the_release_is_known(upgrade: Upgrade) -> None:
     assert len(upgrade.api.send("GET", "/tasks?limit=1000").body["tasks"]) == len(upgrade.tasks)
 
 
-def test_what_waits_can_be_changed_and_cancelled(upgrade: Upgrade) -> None:
+def test_waiting_tasks_of_an_earlier_format_can_be_changed_and_cancelled(upgrade: Upgrade) -> None:
     changed, cancelled = (upgrade.said(WAITING[number]["message"])["id"] for number in (KEYED, 2))
     upgrade.api.change(changed, {"in": "1d", "message": "sooner"})
     assert upgrade.api.cancel(cancelled).status == 200
@@ -101,7 +97,7 @@ def test_what_waits_can_be_changed_and_cancelled(upgrade: Upgrade) -> None:
     assert cancelled not in last
 
 
-def test_what_waits_is_emitted_once_at_its_time_and_what_was_cancelled_never(upgrade: Upgrade) -> None:
+def test_waiting_tasks_of_an_earlier_format_are_emitted_once_and_cancelled_ones_never(upgrade: Upgrade) -> None:
     waiting = {task["id"]: milliseconds(task["timestamp"]) for task in upgrade.tasks.values()}
     for task in upgrade.tasks.values():
         if task["status"] != "scheduled" or task["message"] == SOON["message"]:

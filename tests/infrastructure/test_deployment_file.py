@@ -1,5 +1,8 @@
 """deployment.toml: read each time, overridden by the context, and shown without what may be secret."""
 
+import errno
+import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -71,7 +74,7 @@ def test_a_mark_at_the_beginning_as_some_editors_leave_it_is_no_mistake(tmp_path
     [
         ("production = yes", {}, "deployment.toml is not valid TOML: Invalid value (at line 1, column 14); true and"),
         ("dashboard = true\ndashboard = false", {}, "deployment.toml is not valid TOML: Cannot overwrite a value"),
-        ("\xff", {}, "deployment.toml is not valid TOML: "),
+        ("a = '\xff'", {}, "deployment.toml is not UTF-8: invalid start byte at position 5."),
         ("producton = true", {}, "deployment.toml: producton is not a setting. The settings are alarm_email, "),
         ('[production]\nx = "y"', {}, "deployment.toml: production must be true or false, not {'x': 'y'}."),
         ("stream_listeners = 0", {}, "deployment.toml: stream_listeners must be a whole number from 1 to 1000, not 0."),
@@ -127,3 +130,18 @@ def test_a_file_that_is_there_but_cannot_be_read_is_not_taken_for_none(tmp_path:
     (tmp_path / NAME).mkdir()
     with pytest.raises(SettingError, match=r"^deployment\.toml cannot be read: Is a directory\.$"):
         deployment_file.read({}, tmp_path)
+
+
+@pytest.mark.parametrize("file", [None, "deployment.test.toml"])
+def test_a_file_that_may_not_be_read_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str | None
+) -> None:
+    """The error is simulated: root may read every file."""
+
+    def forbidden(path: Path, **_: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    (tmp_path / (file or NAME)).touch()
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    with pytest.raises(SettingError, match=rf"^{re.escape(file or NAME)} cannot be read: Permission denied\.$"):
+        deployment_file.read({"scheduler:file": file} if file else {}, tmp_path)

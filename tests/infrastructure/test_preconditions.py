@@ -9,7 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import botocore.session
 import pytest
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    LoginRefreshRequired,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
 from botocore.stub import Stubber
 
 import emulator
@@ -136,7 +147,7 @@ class Scripted(Account):
     def _as_deployer(self, service: str) -> Any:  # noqa: ANN401 - as of Account
         return self.clients[service]
 
-    def with_stack(self, status: str, template: str) -> Mapping[str, Any]:
+    def with_stack(self, status: str, template: str) -> Mapping[str, Any] | None:
         """Return the settings of a stack that has this status and template."""
         described = {"StackName": "Theirs", "StackStatus": status, "CreationTime": datetime.now(UTC)}
         with Stubber(self.clients["cloudformation"]) as stub:
@@ -152,9 +163,214 @@ def test_the_settings_of_a_stack_are_those_that_its_template_records() -> None:
     assert Scripted().with_stack("UPDATE_ROLLBACK_COMPLETE", RECORDED) == {"production": True}
 
 
-@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"])
-def test_a_stack_whose_creation_failed_has_no_settings_to_keep(status: str) -> None:
-    assert Scripted().with_stack(status, RECORDED) == {}
+NEVER_CREATED: Final = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS"}
+_MODEL: Final = botocore.session.Session().get_service_model("cloudformation")
+STATUSES: Final[list[str]] = _MODEL.shape_for("StackStatus").metadata["enum"]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_stack_of_any_status_has_settings_unless_its_creation_failed(status: str) -> None:
+    expected = None if status in NEVER_CREATED else {"production": True}
+    assert Scripted().with_stack(status, RECORDED) == expected
+
+
+def test_only_a_stack_that_does_not_exist_is_taken_as_absent() -> None:
+    account = Scripted()
+    with Stubber(account.clients["cloudformation"]) as stub:
+        stub.add_client_error("describe_stacks", "ValidationError")
+        assert account.deployed_settings("Theirs") is None
+        stub.add_client_error("describe_stacks", "AccessDenied")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            account.deployed_settings("Theirs")
+        stub.add_client_error("describe_stacks", "AccessDenied")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            account.demand_stack("Theirs")
+
+
+class Caller:
+    """A client of STS whose one call fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def get_caller_identity(self) -> None:
+        """Raise the error."""
+        raise self._error
+
+
+def identity_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for the identity where the call ends with this error."""
+    monkeypatch.setattr(Account, "_client", lambda _self, _service: Caller(error))
+    account = Account(None, "hnb659fds", REGION)
+    account.identity  # noqa: B018 - to ask is to check
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentialsError(),
+        PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+        CredentialRetrievalError(provider="custom-process", error_msg="it failed"),
+        LoginRefreshRequired(),
+        ProfileNotFound(profile="source"),
+        UnauthorizedSSOTokenError(),
+        TokenRetrievalError(provider="sso", error_msg="it has expired"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_credentials_that_cannot_be_obtained_are_reported(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PreconditionError, match=r"^there are no valid AWS credentials \(") as stopped:
+        identity_with(error, monkeypatch)
+    assert str(error).rstrip(".") in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ],
+)
+def test_credentials_that_sts_rejects_are_reported(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": "They are not valid."}}, "GetCallerIdentity")
+    with pytest.raises(PreconditionError, match=r"no valid AWS credentials \(They are not valid\): set AWS_PROFILE"):
+        identity_with(error, monkeypatch)
+
+
+def test_another_error_of_sts_says_nothing_about_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "GetCallerIdentity")
+    with pytest.raises(ClientError, match="Rate exceeded"):
+        identity_with(error, monkeypatch)
+
+
+class Deployed:
+    """The account of a check, which notes how it was chosen."""
+
+    settings: Mapping[str, Any] | None = None
+    chosen: tuple[object, ...] = ()
+    identity: Final = {"Account": ACCOUNT}
+
+    def __call__(self, *chosen: object) -> "Deployed":
+        """Stand in for the constructor of Account: profile, qualifier, region."""
+        self.chosen = chosen
+        return self
+
+    def demand_bootstrap(self) -> None:
+        """It is bootstrapped."""
+
+    def deployed_settings(self, stack: str) -> Mapping[str, Any] | None:
+        """Return what the test has set, for every stack."""
+        assert stack
+        return self.settings
+
+
+@pytest.fixture
+def account(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    """An account that has nothing deployed, and a home without files of the CDK CLI."""
+    (checkout / "home").mkdir()
+    monkeypatch.setenv("HOME", str(checkout / "home"))
+    for name in [name for name in os.environ if name.startswith("CDK_")]:
+        monkeypatch.delenv(name)
+    account = Deployed()
+    monkeypatch.setattr("stacks.preconditions.Account", account)
+    return account
+
+
+@pytest.mark.parametrize(("name", "position"), [("profile", 0), ("region", 2)])
+def test_argument_variable_project_and_user_come_in_the_order_of_the_cdk_cli(
+    account: Deployed, checkout: Path, monkeypatch: pytest.MonkeyPatch, name: str, position: int
+) -> None:
+    check("deploy", [], checkout)
+    assert account.chosen[position] is None
+    (checkout / "home" / ".cdk.json").write_text(json.dumps({name: "user"}))
+    check("deploy", [], checkout)
+    assert account.chosen[position] == "user"
+    (checkout / "cdk.json").write_text(json.dumps({name: "project"}))
+    check("deploy", [], checkout)
+    assert account.chosen[position] == "project"
+    monkeypatch.setenv(f"CDK_{name.upper()}", "variable")
+    check("deploy", [], checkout)
+    assert account.chosen[position] == "variable"
+    check("deploy", [f"--{name}", "argument"], checkout)
+    assert account.chosen[position] == "argument"
+
+
+def test_the_context_comes_from_the_sources_of_the_cdk_cli_in_its_order(
+    account: Deployed, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each checked with cdk 2.1148.1: the variable is one assignment, and only used without such an argument."""
+    key = "@aws-cdk/core:bootstrapQualifier"
+
+    def qualifier(*arguments: str) -> object:
+        check("deploy", arguments, checkout)
+        return account.chosen[1]
+
+    (checkout / "cdk.json").write_text("{}")
+    assert qualifier() == "hnb659fds"
+    (checkout / "home" / ".cdk.json").write_text(json.dumps({"context": {key: "user"}}))
+    assert qualifier() == "user"
+    (checkout / "cdk.context.json").write_text(json.dumps({key: "cached"}))
+    assert qualifier() == "cached"
+    (checkout / "cdk.json").write_text(json.dumps({"context": {key: "project"}}))
+    assert qualifier() == "project"
+    monkeypatch.setenv("CDK_CONTEXT", f"{key}=variable=x")
+    assert qualifier() == "variable=x"
+    assert qualifier("-c", f"{key}=first", "--context", f"{key}=argument=x") == "argument=x"
+    assert qualifier("-c", "other=1") == "project"
+
+
+def test_a_setting_in_the_variable_of_the_context_counts_as_given(
+    account: Deployed, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.settings = {"secret": False}
+    with pytest.raises(PreconditionError, match="would reset them"):
+        check("deploy", [], checkout)
+    monkeypatch.setenv("CDK_CONTEXT", "scheduler:secret=on")
+    check("deploy", [], checkout)
+
+
+def test_a_recorded_setting_that_no_longer_exists_is_ignored(account: Deployed, checkout: Path) -> None:
+    account.settings = {"gone": 1}
+    check("deploy", [], checkout)
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("arguments", [[], ["--require-approval=broadening"], ["--require-approval", "any-change"]])
+def test_a_new_stack_is_not_deployed_without_a_terminal_to_approve_its_permissions(
+    checkout: Path, arguments: list[str]
+) -> None:
+    check("deploy", arguments, checkout, terminal=True)
+    with pytest.raises(PreconditionError, match=r"`make deploy ARGS=--require-approval=never`\.$") as stopped:
+        check("deploy", arguments, checkout, terminal=False)
+    assert "\n" not in str(stopped.value)
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    "arguments", [["--require-approval=never"], ["--require-approval", "destructive"], ["--yes"], ["-y"]]
+)
+def test_a_new_stack_needs_no_terminal_if_its_permissions_are_approved(checkout: Path, arguments: list[str]) -> None:
+    check("deploy", arguments, checkout, terminal=False)
+
+
+@pytest.mark.usefixtures("account")
+def test_permissions_can_be_approved_in_the_variable_and_the_file_of_the_cdk_cli(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("CDK_REQUIRE_APPROVAL", "never")
+        check("deploy", [], checkout, terminal=False)
+    (checkout / "cdk.json").write_text('{"requireApproval": "never"}')
+    check("deploy", [], checkout, terminal=False)
+
+
+def test_an_update_without_a_terminal_is_left_to_the_cdk_cli(account: Deployed, checkout: Path) -> None:
+    """It asks only if the update adds permissions, which is not known yet."""
+    account.settings = {}
+    check("deploy", [], checkout, terminal=False)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """Settings: their defaults and bounds, and the words for a wrong one."""
 
 import dataclasses
+from typing import Any, Final
 
 import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # it has no types
 
+from emulator.tools import REGION
 from stacks.settings import SettingError, Settings, shown
 
 
@@ -159,3 +162,51 @@ def test_a_setting_that_does_not_exist_is_rejected_with_those_that_do() -> None:
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_a_setting_without_a_default_can_be_set_to_nothing(nothing: object) -> None:
     assert Settings.of({"alarm_email": nothing, "stream_reserved_concurrency": nothing}) == Settings()
+
+
+NUMBERS: Final[dict[str, tuple[int, int]]] = {
+    "task_retention_days": (1, 3650),
+    "event_retention_days": (1, 3650),
+    "recorder_concurrency": (2, 1000),
+    "stream_listeners": (1, 1000),
+    "stream_reserved_concurrency": (1, 1000),
+    "requests_per_second": (1, 10_000),
+    "request_burst": (1, 5000),
+}
+
+
+def accepts(name: str, value: object) -> bool:
+    """Tell whether a setting takes a value, which it then has as it was given."""
+    try:
+        return bool(getattr(Settings.of({name: value}), name) == value)
+    except SettingError:
+        return False
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_whole_number_is_accepted_within_its_bounds_only(name: str) -> None:
+    low, high = NUMBERS[name]
+    assert [accepts(name, value) for value in (low - 1, low, high, high + 1)] == [False, True, True, False]
+
+
+def test_the_arming_window_is_from_a_second_to_360_days() -> None:
+    values = (0.99 / 86_400, 1 / 86_400, 360, 360.001)
+    assert [accepts("arming_window_days", value) for value in values] == [False, True, True, False]
+
+
+def test_logs_are_kept_as_long_as_cloudwatch_offers() -> None:
+    schema: Any = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, "AWS::Logs::LogGroup")
+    offered = schema.schema["properties"]["RetentionInDays"]["enum"]
+    assert [days for days in range(max(offered) + 2) if accepts("log_retention_days", days)] == sorted(offered)
+
+
+def test_the_name_of_a_stack_has_1_to_40_characters() -> None:
+    names = ("", "a", "a" * 40, "a" * 41, "-a", "a-1", "a_1", "a\n")
+    assert [accepts("stack", name) for name in names] == [False, True, True, False, False, True, False, False]
+
+
+@pytest.mark.parametrize("name", ["secret", "production", "keep_tables", "dashboard"])
+def test_a_switch_takes_four_words_in_either_case(name: str) -> None:
+    for text, value in {"on": True, "TRUE": True, "off": False, "False": False}.items():
+        assert getattr(Settings.of({name: text}), name) is value
+    assert not any(accepts(name, value) for value in ("yes", "no", "1", 1, 0, "", None))

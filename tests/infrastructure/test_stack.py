@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -11,7 +12,7 @@ from stacks.constructs.recorder import TIMEOUT_SECONDS
 from stacks.deployment_file import METADATA
 from stacks.settings import Settings
 from task_scheduler.aws import names
-from tests.infrastructure.synthesis import ROOT, Synthesis
+from tests.infrastructure.synthesis import ROOT, Synthesis, synthesise
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
 
 OUTPUTS: Final = {"ApiUrl", "TopicArn", "StateMachineArn", "SecretArn"}
@@ -182,6 +183,16 @@ def test_a_template_records_the_settings_that_differ_from_their_defaults(
     recorded = json.loads(other_stack.template["Metadata"][METADATA])
     assert recorded["subscribers"] == [HTTPS, EMAIL, QUEUE, FUNCTION]
     assert Settings.of(recorded).changed() == recorded | {"subscribers": (HTTPS, EMAIL, QUEUE, FUNCTION)}
+
+
+def test_settings_that_change_no_property_change_the_metadata_of_a_resource(tmp_path: Path) -> None:
+    """CloudFormation updates no stack whose Metadata section alone has changed, so they would not be recorded."""
+    one, other = (
+        synthesise(tmp_path / str(kept), Settings(production=True, keep_tables=kept)).template["Resources"]
+        for kept in (True, False)
+    )
+    [changed] = [name for name in one if one[name] != other[name]]
+    assert {**one[changed], "Metadata": {}} == {**other[changed], "Metadata": {}}
 
 
 def test_protected_tables_are_kept_whatever_keep_tables_says(other_stack: Synthesis) -> None:

