@@ -28,6 +28,7 @@ from tests.acceptance.run import EMULATED, Question, Scale
 
 PREFIX: Final = "TaskSchedulerAccept-"
 NOT_STARTED: Final = 2
+_HOUR: Final = "It takes about an hour; credentials that expire before its end would leave things behind.\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,21 +45,21 @@ def main(arguments: list[str] | None = None) -> int:
             return _refuse(str(error))
         except KeyboardInterrupt:
             return _refuse("stopped before anything was created.")
-        _say(statement(cloud, given.stack, scale))
+        _say(statement(cloud, given.stack, len(questions), scale))
         if not given.emulator and not given.yes and (reason := unconfirmed(sys.stdin)):
             return _refuse(reason)
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="task-scheduler-accept-")))
         return _run(cloud, given, questions, scale, folder)
 
 
-def statement(cloud: Cloud, name: str, scale: Scale) -> str:
+def statement(cloud: Cloud, name: str, questions: int, scale: Scale) -> str:
     """Say what the run creates, where, and what it costs."""
     where = "in the emulator on this machine, which costs nothing" if cloud.endpoint else f"in region {cloud.region}"
     return (
         f"The acceptance run deploys the stacks {name}, {name}-iam and {name}-toolkit into account {cloud.account}, "
-        f"{where}, asks {len(QUESTIONS)} questions, and destroys all of it.\n"
+        f"{where}, asks {questions} question{'s' if questions > 1 else ''}, and destroys all of it.\n"
         f"{estimate(scale.late_tasks).sentence()} What stays is the history of its metrics, "
-        "which CloudWatch keeps for 15 months without charge.\n"
+        f"which CloudWatch keeps for 15 months without charge.\n{'' if cloud.endpoint else _HOUR}"
     )
 
 

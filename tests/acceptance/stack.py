@@ -28,6 +28,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 """No file of the operator's, whose subscribers are real; and nothing that outlives the stack."""
 
 _QUALIFIER: Final = "@aws-cdk/core:bootstrapQualifier"
+_USUAL_QUALIFIER: Final = "hnb659fds"
 _DEPLOY_S: Final = 1_200
 _DESTROY_S: Final = 1_800
 _GONE_S: Final = 600
@@ -90,8 +91,8 @@ class Stack:
             )
         removal.add(
             f"the stack {self.name}",
-            self.destroy,
-            *_commands_of_stack(self.cloud, self.name),
+            self.remove,
+            *_commands_of_stack(self.cloud, self.name, self._usual_role if self.qualifier else None),
         )
         outputs = self.folder / f"{self.name}.outputs.json"
         self.cloud.cdk(
@@ -125,6 +126,15 @@ class Stack:
             )
         remove_stack(self.cloud, self.name)
 
+    def remove(self) -> None:
+        """Destroy the stack; where a bootstrap of its own cannot, by the CloudFormation role of the usual one."""
+        try:
+            self.destroy()
+        except RuntimeError:
+            if not self.qualifier:
+                raise
+            remove_stack(self.cloud, self.name, role=self._usual_role)
+
     def function(self, construct: str) -> str:
         """Return the name of a function by its place among the constructs, such as ApiFunction."""
         pages = self.cloud.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
@@ -135,6 +145,12 @@ class Stack:
             if one["ResourceType"] == "AWS::Lambda::Function" and one["LogicalResourceId"].startswith(construct)
         ]
         return str(name)
+
+    @property
+    def _usual_role(self) -> str:
+        account, region = self.cloud.account, self.cloud.region
+        role = f"cdk-{_USUAL_QUALIFIER}-cfn-exec-role-{account}-{region}"
+        return f"arn:{self.cloud.partition}:iam::{account}:role/{role}"
 
     @property
     def _assembly(self) -> Path:
@@ -158,10 +174,10 @@ class Stack:
         client = self.cloud.client("stepfunctions")
         where = f"{self.cloud.partition}:states:{self.cloud.region}:{self.cloud.account}"
         machine = f"arn:{where}:stateMachine:{self.name}-timer"
-        with suppress(client.exceptions.StateMachineDoesNotExist):
+        with suppress(ClientError):  # the state machine may be gone; the removal goes on in any case
             pages = client.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING")
             for execution in [one for page in pages for one in page["executions"]]:
-                with suppress(ClientError):  # it may have ended
+                with suppress(ClientError):  # this one may have ended
                     client.stop_execution(executionArn=execution["executionArn"])
 
 
@@ -206,17 +222,20 @@ class Toolkit:
         )
 
 
-def remove_stack(cloud: Cloud, name: str) -> None:
-    """Let CloudFormation delete a stack, and wait until it is gone; raises RuntimeError where it stays."""
+def remove_stack(cloud: Cloud, name: str, *, role: str | None = None) -> None:
+    """Let CloudFormation delete a stack, and wait until it is gone; raises RuntimeError where it stays.
+
+    With its own role, or with another one.
+    """
     if not exists(cloud, name):
         return
     client = cloud.client("cloudformation")
-    client.delete_stack(StackName=name)
+    client.delete_stack(StackName=name, **({"RoleARN": role} if role else {}))
     deadline = time.monotonic() + _GONE_S
     while exists(cloud, name):
-        [stack] = client.describe_stacks(StackName=name)["Stacks"]
-        if stack["StackStatus"] == "DELETE_FAILED" or time.monotonic() > deadline:
-            raise RuntimeError(f"it is {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason is given')}")
+        status, why = _status(cloud, name)
+        if status == "DELETE_FAILED" or time.monotonic() > deadline:
+            raise RuntimeError(f"it is {status}: {why}")
         time.sleep(_PAUSE_S)
 
 
@@ -280,9 +299,19 @@ def _remove_bucket(cloud: Cloud, bucket: str) -> None:
     cloud.client("s3").delete_bucket(Bucket=bucket)
 
 
-def _commands_of_stack(cloud: Cloud, name: str) -> tuple[str, str]:
+def _status(cloud: Cloud, name: str) -> tuple[str, str]:
+    """Return the status of a stack and its reason; empty where it has just gone."""
+    try:
+        [stack] = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError:
+        return "", ""
+    return stack["StackStatus"], stack.get("StackStatusReason", "no reason is given")
+
+
+def _commands_of_stack(cloud: Cloud, name: str, role: str | None = None) -> tuple[str, str]:
+    by = f" --role-arn {role}" if role else ""
     return (
-        f"aws cloudformation delete-stack --stack-name {name} --region {cloud.region}",
+        f"aws cloudformation delete-stack --stack-name {name} --region {cloud.region}{by}",
         f"aws cloudformation wait stack-delete-complete --stack-name {name} --region {cloud.region}",
     )
 

@@ -22,14 +22,14 @@ from stacks.settings import PREFIX, Settings
 from tests.acceptance import __main__ as command
 from tests.acceptance import judgement
 from tests.acceptance.accept import accept
-from tests.acceptance.cloud import Cloud
+from tests.acceptance.cloud import CdkError, Cloud
 from tests.acceptance.cost import HOURS_AT_MOST, SUITE_TASKS, estimate
 from tests.acceptance.judgement import Cancel
 from tests.acceptance.questions import QUESTIONS
 from tests.acceptance.removal import Left, Removal
 from tests.acceptance.report import Finding, Outcome, Redaction, Report, Verdict
 from tests.acceptance.run import Question, Run, Scale
-from tests.acceptance.stack import SETTINGS
+from tests.acceptance.stack import SETTINGS, Stack
 
 ACCOUNT: Final = "123456789012"
 SECRET: Final = "correct-horse-battery-staple"  # noqa: S105 - of no deployment
@@ -161,6 +161,51 @@ def test_what_is_gone_already_counts_as_removed() -> None:
     assert removal.all() == []
 
 
+class FailingCloudFormation:
+    """Deletes a stack only by the role of the usual bootstrap."""
+
+    def __init__(self) -> None:
+        self.status = "CREATE_COMPLETE"
+        self.by: list[str | None] = []
+
+    def describe_stacks(self, **_: str) -> dict[str, list[dict[str, str]]]:
+        if self.status == "gone":
+            raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
+        return {"Stacks": [{"StackStatus": self.status, "StackStatusReason": "iam-policy.json lacks an action"}]}
+
+    def delete_stack(self, **given: str) -> None:
+        self.by.append(given.get("RoleARN"))
+        self.status = "gone" if "RoleARN" in given else "DELETE_FAILED"
+
+
+@pytest.mark.parametrize("qualifier", [None, "own"])
+def test_a_stack_that_its_own_policy_cannot_delete_is_deleted_by_the_role_of_the_usual_bootstrap(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, qualifier: str | None
+) -> None:
+    service = FailingCloudFormation()
+
+    def fails(*_: object, **__: object) -> None:
+        raise CdkError("cdk destroy failed")
+
+    monkeypatch.setattr(Cloud, "cdk", fails)
+    monkeypatch.setattr(Cloud, "client", lambda _self, name: service if name == "cloudformation" else cloud_without())
+    removal = Removal(lambda _: None)
+    stack = Stack(cloud, NAME, cloud.home, qualifier)
+    removal.add("the stack", stack.remove, "delete it")
+    left = removal.all()
+    if qualifier:
+        assert service.by == [None, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-eu-west-1"]
+        assert left == []
+    else:
+        assert left == [Left("the stack", "it is DELETE_FAILED: iam-policy.json lacks an action", ("delete it",))]
+
+
+def cloud_without() -> Any:  # noqa: ANN401 - a client
+    """A client of Step Functions that knows no state machine."""
+    missing = ClientError({"Error": {"Code": "StateMachineDoesNotExist"}}, "ListExecutions")
+    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: raise_(missing)))
+
+
 def raise_(error: Exception) -> None:
     raise error
 
@@ -179,7 +224,7 @@ def test_a_run_without_any_finding_has_not_passed() -> None:
 
 
 def test_the_statement_names_account_region_stacks_and_the_most_that_it_costs(cloud: Cloud) -> None:
-    text = command.statement(cloud, NAME, Scale())
+    text = command.statement(cloud, NAME, len(QUESTIONS), Scale())
     for part in (ACCOUNT, "eu-west-1", NAME, f"{NAME}-iam", f"{NAME}-toolkit", "nothing costs anything"):
         assert part in text
     [cost] = re.findall(r"at most (\d+\.\d\d) US dollars", text)
