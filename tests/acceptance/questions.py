@@ -55,11 +55,11 @@ def conformance(run: Run) -> Outcome:
             check=False,
         )
     run.log.write_text("\n".join(run.redact(line) for line in run.log.read_text().splitlines()) + "\n")
-    cases = ET.parse(results).getroot().iter("testcase")  # noqa: S314 - written by the line above
-    names = {case.get("name", "?"): {child.tag for child in case} for case in cases}
-    failed = [name for name, tags in names.items() if tags & {"failure", "error"}]
-    passed = sum(not tags & {"failure", "error", "skipped"} for tags in names.values())
-    fact = f"{passed} of {len(names)} tests passed; see {run.log.name}."
+    cases = [*ET.parse(results).getroot().iter("testcase")]  # noqa: S314 - written by the lines above
+    tags = [{child.tag for child in case} for case in cases]
+    failed = [case.get("name", "?") for case, tag in zip(cases, tags, strict=True) if tag & {"failure", "error"}]
+    passed = sum(not tag & {"failure", "error", "skipped"} for tag in tags)
+    fact = f"{passed} of {len(cases)} tests passed; see {run.log.name}."
     return judgement.verdict([*failed, *(["pytest failed"] if done.returncode and not failed else [])], fact)
 
 
