@@ -312,8 +312,8 @@ def cancel(status: int, *, task_id: str = "a", offset_s: float = 1.0) -> Cancel:
 @pytest.mark.parametrize(
     ("status", "published", "verdict", "words"),
     [
-        (200, [], "pass", "due+1 s: 200 1."),
-        (409, [DUE], "pass", "due+1 s: 409 1."),
+        (200, [], "pass", "due+1 s: 200 1;"),
+        (409, [DUE], "pass", "due+1 s: 409 1;"),
         (200, [DUE], "fail", "confirmed and the task was published"),
         (409, [], "fail", "too late and the task was not published"),
         (503, [], "fail", "answered with 503"),
