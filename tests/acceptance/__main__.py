@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if given.emulator:
                 stack.enter_context(emulated())
-            cloud = caller(given.stack)
+            cloud = caller(given.stack, emulated=given.emulator)
         except (PreconditionError, SettingError, EmulatorError, CdkError) as error:
             return _refuse(str(error))
         except KeyboardInterrupt:

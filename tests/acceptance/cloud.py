@@ -83,11 +83,13 @@ def synthesize(folder: Path, context: Mapping[str, str]) -> Path:
     return folder
 
 
-def caller(stack: str) -> Cloud:
+def caller(stack: str, *, emulated: bool = False) -> Cloud:
     """Return the account of the caller's credentials once a deployment of this stack could work there.
 
     Raises PreconditionError with a sentence where it could not, or where that cannot be known.
     """
+    if (endpoint := os.environ.get("AWS_ENDPOINT_URL")) and not emulated:
+        raise PreconditionError("AWS_ENDPOINT_URL is set, so this may not be AWS: unset it, or set EMULATOR=1.")
     for name in ("CDK_PROFILE", "CDK_REGION"):  # there shall be one way to name them
         os.environ.pop(name, None)
     if os.environ.get("AWS_PROFILE"):
@@ -107,7 +109,6 @@ def caller(stack: str) -> Cloud:
         raise PreconditionError(f"the account could not be checked ({error}), so nothing was started.") from None
     except (BotoCoreError, ClientError) as error:
         raise PreconditionError(f"the account does not answer ({error}), so nothing was started.") from None
-    endpoint = os.environ.get("AWS_ENDPOINT_URL")
     authority = os.environ.get("AWS_CA_BUNDLE") if endpoint else None
     cloud = Cloud(
         account=identity["Account"],

@@ -249,7 +249,7 @@ def test_the_settings_of_the_run_are_settings_and_keep_nothing() -> None:
 def test_without_a_terminal_and_without_yes_it_refuses_in_one_sentence(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "caller", lambda _stack: cloud)
+    monkeypatch.setattr(command, "caller", lambda _stack, **_: cloud)
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     monkeypatch.setattr(command, "_run", lambda *_: pytest.fail("it was started"))
     assert command.main([]) == 2
@@ -267,13 +267,13 @@ def test_at_a_terminal_only_a_yes_starts_it(
     terminal = io.StringIO(answer)
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdin", terminal)
-    monkeypatch.setattr(command, "caller", lambda _stack: cloud)
+    monkeypatch.setattr(command, "caller", lambda _stack, **_: cloud)
     monkeypatch.setattr(command, "_run", lambda *_: 0)
     assert command.main([]) == code
 
 
 def test_with_yes_it_starts_without_a_question(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "caller", lambda _stack: cloud)
+    monkeypatch.setattr(command, "caller", lambda _stack, **_: cloud)
     monkeypatch.setattr(command, "_run", lambda *_: 0)
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert command.main(["--yes"]) == 0
@@ -282,9 +282,17 @@ def test_with_yes_it_starts_without_a_question(cloud: Cloud, monkeypatch: pytest
 def test_a_precondition_that_fails_is_one_sentence_and_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "caller", lambda _stack: raise_(PreconditionError("there are no credentials.")))
+    monkeypatch.setattr(command, "caller", lambda _stack, **_: raise_(PreconditionError("there are no credentials.")))
     assert command.main(["--yes"]) == 2
     assert capsys.readouterr() == ("", "Task Scheduler: there are no credentials.\n")
+
+
+def test_an_endpoint_that_may_not_be_aws_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert command.main(["--yes"]) == 2
+    assert "AWS_ENDPOINT_URL is set" in capsys.readouterr().err
 
 
 def test_a_stack_that_could_be_the_operators_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
