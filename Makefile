@@ -4,7 +4,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy deploy-local clean
+.PHONY: help run test check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy deploy-local clean accept
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -112,6 +112,9 @@ deploy: $(DEPLOY) $(CDK_CLI) ## Deploy into the AWS account of your credentials,
 destroy: $(DEPLOY) $(CDK_CLI) ## Remove the stack from the AWS account of your credentials (ARGS= for cdk)
 	@$(CHECK) destroy $(ARGS)
 	@$(CDK) destroy $(ARGS)
+
+accept: $(DEV) $(NODE) ## Try all of it on your AWS account under a name of its own, then remove it (YES=1 EMULATOR=1 ARGS=)
+	@.venv/bin/python -m tests.acceptance $(if $(filter 1,$(YES)),--yes) $(if $(filter 1,$(EMULATOR)),--emulator) $(ARGS)
 
 deploy-local: $(DEV) $(NODE) ## Deploy into an AWS emulator here (PORT=4566 SET='name=value ...' AUTH=1 enforces IAM)
 	@exec .venv/bin/python -m emulator --port $(or $(PORT),4566) --auth "$(AUTH)" \

@@ -1,24 +1,42 @@
 """What there is in an account."""
 
-import emulator
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
 
 Names = dict[str, list[str]]
 
 
-def names_of(deployment: emulator.Deployment, stack: str = "TaskScheduler") -> Names:
+class Account(Protocol):
+    """An account in one region: that of an emulator, or a real one."""
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - each service has a client of its own
+        """Return a boto3 client."""
+
+
+# Of each kind: the service, the call that lists it, where its answer has the list, and what of an entry is the name.
+_LISTS: Final = {
+    "tables": ("dynamodb", "list_tables", "TableNames", ""),
+    "functions": ("lambda", "list_functions", "Functions", "FunctionName"),
+    "machines": ("stepfunctions", "list_state_machines", "stateMachines", "name"),
+    "topics": ("sns", "list_topics", "Topics", "TopicArn"),
+    "queues": ("sqs", "list_queues", "QueueUrls", ""),
+    "secrets": ("secretsmanager", "list_secrets", "SecretList", "Name"),
+    "logs": ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    "alarms": ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+    "rules": ("events", "list_rules", "Rules", "Name"),
+    "roles": ("iam", "list_roles", "Roles", "RoleName"),
+    "APIs": ("apigateway", "get_rest_apis", "items", "name"),
+}
+
+
+def names_of(account: Account, stack: str = "TaskScheduler") -> Names:
     """Return the names of everything whose name begins with that of a stack, by kind."""
-    client = deployment.client
-    found = {
-        "tables": client("dynamodb").list_tables()["TableNames"],
-        "functions": [one["FunctionName"] for one in client("lambda").list_functions()["Functions"]],
-        "machines": [one["name"] for one in client("stepfunctions").list_state_machines()["stateMachines"]],
-        "topics": [one["TopicArn"].rpartition(":")[2] for one in client("sns").list_topics()["Topics"]],
-        "queues": [one.rpartition("/")[2] for one in client("sqs").list_queues().get("QueueUrls", [])],
-        "secrets": [one["Name"] for one in client("secretsmanager").list_secrets()["SecretList"]],
-        "logs": [one["logGroupName"].rpartition("/")[2] for one in client("logs").describe_log_groups()["logGroups"]],
-        "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
-        "rules": [one["Name"] for one in client("events").list_rules()["Rules"]],
-        "roles": [one["RoleName"] for one in client("iam").list_roles()["Roles"]],
-        "APIs": [one["name"] for one in client("apigateway").get_rest_apis()["items"]],
-    }
-    return {kind: [name for name in names if name.startswith(stack)] for kind, names in found.items()}
+    return {kind: [name for name in _names(account, kind) if name.startswith(stack)] for kind in _LISTS}
+
+
+def _names(account: Account, kind: str) -> Iterator[str]:
+    """Yield all names of a kind: the end of an ARN, a URL or a path."""
+    service, call, entries, name = _LISTS[kind]
+    for page in account.client(service).get_paginator(call).paginate():
+        for entry in page.get(entries, ()):
+            yield str(entry[name] if name else entry).rpartition("/")[2].rpartition(":")[2]

@@ -175,15 +175,30 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.task",
         "task_scheduler.timestamp",
     },
+    "tests.acceptance": {
+        "bench.cost",
+        "boto3",
+        "botocore",
+        "emulator",
+        "httpx",
+        "stacks",
+        "stacks.account",
+        "stacks.preconditions",
+        "task_scheduler",
+        "task_scheduler.client",
+        "tests.conformance",
+        "tests.infrastructure",
+    },
     "docs.markdown": set(),
     "docs": {"bench.cost", "bench.prices", "click", "docs.markdown", "task_scheduler.cli", "task_scheduler.http"},
 }
 
 
 def source_files() -> Iterator[tuple[str, Path]]:
-    """Yield each module of the project, tests aside, with its file."""
-    for top in sorted({part.partition(".")[0] for part in MAY_IMPORT}):
-        for file in [ROOT / f"{top}.py"] if (ROOT / f"{top}.py").exists() else (ROOT / top).rglob("*.py"):
+    """Yield each module of the project with its file; of the tests only the packages that are programs."""
+    for top in sorted({part if part.startswith("tests.") else part.partition(".")[0] for part in MAY_IMPORT}):
+        folder = ROOT.joinpath(*top.split("."))
+        for file in [ROOT / f"{top}.py"] if (ROOT / f"{top}.py").exists() else folder.rglob("*.py"):
             parts = file.relative_to(ROOT).with_suffix("").parts
             yield ".".join(part for part in parts if part != "__init__"), file
 
@@ -194,6 +209,8 @@ SOURCE_FILES: Final = dict(source_files())
 def part_of(module: str) -> str:
     """Return the part a module belongs to; a module of another project belongs to its package."""
     top, _, rest = module.partition(".")
+    if top == "tests":
+        return ".".join(module.split(".")[:2])
     if top not in MAY_IMPORT:
         return "mypy_boto3" if top.startswith("mypy_boto3_") else top
     name = module
@@ -279,6 +296,9 @@ def test_every_package_that_the_library_imports_is_in_its_requirements() -> None
         ("lambdas.api", "from mypy_boto3_dynamodb import DynamoDBClient"),
         ("stacks.settings", "from task_scheduler.aws import names, registry"),
         ("emulator.process", "import stacks"),
+        ("emulator.process", "from tests.acceptance.cloud import Cloud"),
+        ("tests.acceptance.run", "from task_scheduler.aws.engine import AwsEngine"),
+        ("tests.acceptance.run", "from tests.unit.documents import blocks"),
     ],
 )
 def test_a_wrong_arrow_is_seen(module: str, source: str) -> None:

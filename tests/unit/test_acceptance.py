@@ -1,0 +1,399 @@
+"""`make accept` without an account: the statement, the refusal, the judgements, the report, and the removal."""
+
+import io
+import os
+import re
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import boto3
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from bench.cost import Cost, dollars
+from stacks.account import PreconditionError
+from stacks.settings import PREFIX, Settings
+from tests.acceptance import __main__ as command
+from tests.acceptance import judgement
+from tests.acceptance.accept import accept
+from tests.acceptance.cloud import CdkError, Cloud
+from tests.acceptance.cost import HOURS_AT_MOST, SUITE_TASKS, estimate
+from tests.acceptance.judgement import Cancel
+from tests.acceptance.questions import QUESTIONS
+from tests.acceptance.removal import Left, Removal
+from tests.acceptance.report import Finding, Outcome, Redaction, Report, Verdict
+from tests.acceptance.run import Question, Run, Scale
+from tests.acceptance.stack import SETTINGS, Stack
+
+ACCOUNT: Final = "123456789012"
+SECRET: Final = "correct-horse-battery-staple"  # noqa: S105 - of no deployment
+DUE: Final = 1_800_000_000_000
+OK: Final = Outcome(Verdict.PASS, "as it should be")
+NAME: Final = "TaskSchedulerAccept-abc123"
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Cloud:
+    return Cloud(ACCOUNT, "aws", "eu-west-1", boto3.Session(region_name="eu-west-1"), tmp_path)
+
+
+@dataclass
+class World:
+    """What a run has made and removed, and what it has printed."""
+
+    made: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
+    removal: Removal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.removal = Removal(self.printed.append)
+
+    def make(self, what: str) -> None:
+        self.removal.add(what, lambda: self.made.remove(what), f"remove {what}")
+        self.made.append(what)
+
+    def open(self) -> Run:
+        self.make("the stack")
+        return cast("Run", SimpleNamespace(close=lambda: None, world=self))
+
+    def sweep(self) -> list[str]:
+        return self.stays
+
+    def run(self, *asked: Callable[[Run], Outcome]) -> Report:
+        questions = [Question(f"question-{number}", "Is it so?", ask) for number, ask in enumerate(asked)]
+        redact = Redaction(ACCOUNT, [SECRET])
+        return accept(self, questions, self.removal, redact, started="now", facts={}, say=self.printed.append)
+
+
+def outcomes(report: Report) -> list[tuple[str, str]]:
+    return [(one.outcome.verdict, one.outcome.fact) for one in report.findings]
+
+
+def test_a_run_that_passes_removes_all_and_says_so() -> None:
+    world = World()
+    report = world.run(lambda _: OK, lambda _: Outcome(Verdict.INFO, "noted"))
+    assert report.passed
+    assert world.made == []
+    assert report.summary() == "1 passed, 0 failed, 1 noted. Nothing of the run is left."
+
+
+def test_after_a_question_that_fails_the_others_are_asked_and_all_is_removed() -> None:
+    world = World()
+
+    def fails(_run: Run) -> Outcome:
+        world.make("a queue")
+        raise ValueError(f"no {SECRET} of {ACCOUNT}")
+
+    report = world.run(fails, lambda _: OK)
+    assert not report.passed
+    assert world.made == []
+    assert outcomes(report)[1] == ("pass", "as it should be")
+    text = "".join(world.printed) + report.markdown(Redaction(ACCOUNT, [SECRET]))
+    assert SECRET not in text
+    assert ACCOUNT not in text
+    assert "ValueError: no (secret) of ********9012" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_questions_and_a_second_one_does_not_end_the_removal(number: signal.Signals) -> None:
+    world = World()
+
+    def interrupted(_run: Run) -> Outcome:
+        world.removal.add("a thing", lambda: os.kill(os.getpid(), number))
+        os.kill(os.getpid(), number)
+        return OK
+
+    before = signal.getsignal(number)
+    report = world.run(interrupted, lambda _: OK)
+    assert signal.getsignal(number) is before
+    assert world.made == []
+    assert outcomes(report) == [("fail", "It was not asked: the run was interrupted.")] * 2
+    assert "Everything is being removed; please wait" in "".join(world.printed)
+
+
+def test_a_deployment_that_fails_is_reported_and_what_it_made_is_removed() -> None:
+    class Broken(World):
+        def open(self) -> Run:
+            super().open()
+            raise RuntimeError("rolled back")
+
+    world = Broken()
+    report = world.run(lambda _: OK)
+    assert world.made == []
+    assert outcomes(report) == [
+        ("fail", "RuntimeError: rolled back"),
+        ("fail", "It was not asked: the deployment failed."),
+    ]
+
+
+def test_what_cannot_be_removed_is_named_with_its_commands_and_the_rest_goes() -> None:
+    world = World(stays=["aws dynamodb delete-table --table-name kept"])
+
+    def makes(_run: Run) -> Outcome:
+        world.removal.add("a bucket", stubborn, f"aws s3 rb --force s3://bucket-{ACCOUNT}")
+        world.make("a queue")
+        return OK
+
+    def stubborn() -> None:
+        raise RuntimeError("it is not empty")
+
+    report = world.run(makes)
+    assert world.made == []
+    assert not report.passed
+    assert report.left[0] == Left("a bucket", "it is not empty", (f"aws s3 rb --force s3://bucket-{ACCOUNT}",))
+    assert report.left[1].commands == ("aws dynamodb delete-table --table-name kept",)
+    text = report.markdown(Redaction(ACCOUNT))
+    assert "`aws s3 rb --force s3://bucket-********9012`" in text
+    assert "LEFT BEHIND: 2" in text
+
+
+def test_what_is_gone_already_counts_as_removed() -> None:
+    removal = Removal(lambda _: None)
+    for code in ("ResourceNotFoundException", "NoSuchEntity", "AWS.SimpleQueueService.NonExistentQueue"):
+        removal.add("a thing", partial(raise_, ClientError({"Error": {"Code": code}}, "Delete")), "again")
+    assert removal.all() == []
+
+
+class FailingCloudFormation:
+    """Deletes a stack only by the role of the usual bootstrap."""
+
+    def __init__(self) -> None:
+        self.status = "CREATE_COMPLETE"
+        self.by: list[str | None] = []
+
+    def describe_stacks(self, **_: str) -> dict[str, list[dict[str, str]]]:
+        if self.status == "gone":
+            raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
+        return {"Stacks": [{"StackStatus": self.status, "StackStatusReason": "iam-policy.json lacks an action"}]}
+
+    def delete_stack(self, **given: str) -> None:
+        self.by.append(given.get("RoleARN"))
+        self.status = "gone" if "RoleARN" in given else "DELETE_FAILED"
+
+
+@pytest.mark.parametrize("qualifier", [None, "own"])
+def test_a_stack_that_its_own_policy_cannot_delete_is_deleted_by_the_role_of_the_usual_bootstrap(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, qualifier: str | None
+) -> None:
+    service = FailingCloudFormation()
+
+    def fails(*_: object, **__: object) -> None:
+        raise CdkError("cdk destroy failed")
+
+    monkeypatch.setattr(Cloud, "cdk", fails)
+    monkeypatch.setattr(Cloud, "client", lambda _self, name: service if name == "cloudformation" else cloud_without())
+    removal = Removal(lambda _: None)
+    stack = Stack(cloud, NAME, cloud.home, qualifier)
+    removal.add("the stack", stack.remove, "delete it")
+    left = removal.all()
+    if qualifier:
+        assert service.by == [None, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-eu-west-1"]
+        assert left == []
+    else:
+        assert left == [Left("the stack", "it is DELETE_FAILED: iam-policy.json lacks an action", ("delete it",))]
+
+
+def cloud_without() -> Any:  # noqa: ANN401 - a client
+    """A client of Step Functions that knows no state machine."""
+    missing = ClientError({"Error": {"Code": "StateMachineDoesNotExist"}}, "ListExecutions")
+    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: raise_(missing)))
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
+def test_the_report_has_one_line_for_each_question() -> None:
+    findings = [Finding("one", "Is a | b?", Outcome(Verdict.PASS, "it\nis"), 1.4), Finding("two", "So?", OK, 60)]
+    text = Report("now", {"Region": "eu-west-1"}, findings, []).markdown(Redaction(ACCOUNT))
+    assert text.splitlines()[-2:] == [
+        r"| PASS | `one`: Is a \| b? | it is | 1 |",
+        "| PASS | `two`: So? | as it should be | 60 |",
+    ]
+
+
+def test_a_run_without_any_finding_has_not_passed() -> None:
+    assert not Report("now", {}, [], []).passed
+
+
+def test_the_statement_names_account_region_stacks_and_the_most_that_it_costs(cloud: Cloud) -> None:
+    text = command.statement(cloud, NAME, len(QUESTIONS), Scale())
+    for part in (ACCOUNT, "eu-west-1", NAME, f"{NAME}-iam", f"{NAME}-toolkit", "nothing costs anything"):
+        assert part in text
+    [cost] = re.findall(r"at most (\d+\.\d\d) US dollars", text)
+    assert 0.1 < float(cost) < 2
+
+
+def test_the_estimate_is_more_than_its_parts_cost_by_the_model() -> None:
+    cost, bound = Cost(), estimate(200)
+    assert bound.tasks > SUITE_TASKS + 200
+    assert bound.transitions >= 2 * bound.tasks
+    assert bound.dollars > dollars(cost.emitted()) * bound.tasks + 2 * dollars(cost.idle()) * HOURS_AT_MOST / 730
+    assert estimate(10_000).dollars > bound.dollars
+
+
+def test_the_settings_of_the_run_are_settings_and_keep_nothing() -> None:
+    settings = Settings.of({name: value for name, value in SETTINGS.items() if name != "file"} | {"stack": NAME})
+    assert not settings.keep_tables
+    assert not settings.production
+    assert PREFIX == "scheduler:"
+
+
+def test_without_a_terminal_and_without_yes_it_refuses_in_one_sentence(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "caller", lambda _stack, **_: cloud)
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    monkeypatch.setattr(command, "_run", lambda *_: pytest.fail("it was started"))
+    assert command.main([]) == 2
+    printed = capsys.readouterr()
+    assert "US dollars" in printed.out
+    assert printed.err == (
+        "Task Scheduler: nothing was started, as there is no terminal to confirm it: set YES=1 to agree beforehand.\n"
+    )
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("YES\n", 0), ("\n", 2), ("n\n", 2), ("", 2)])
+def test_at_a_terminal_only_a_yes_starts_it(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    terminal = io.StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    monkeypatch.setattr(command, "caller", lambda _stack, **_: cloud)
+    monkeypatch.setattr(command, "_run", lambda *_: 0)
+    assert command.main([]) == code
+
+
+def test_with_yes_it_starts_without_a_question(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "caller", lambda _stack, **_: cloud)
+    monkeypatch.setattr(command, "_run", lambda *_: 0)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert command.main(["--yes"]) == 0
+
+
+def test_a_precondition_that_fails_is_one_sentence_and_nothing_is_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "caller", lambda _stack, **_: raise_(PreconditionError("there are no credentials.")))
+    assert command.main(["--yes"]) == 2
+    assert capsys.readouterr() == ("", "Task Scheduler: there are no credentials.\n")
+
+
+def test_an_endpoint_that_may_not_be_aws_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert command.main(["--yes"]) == 2
+    assert "AWS_ENDPOINT_URL is set" in capsys.readouterr().err
+
+
+def test_a_stack_that_could_be_the_operators_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--stack", "TaskScheduler"])
+    assert ended.value.code == 2
+    assert "must begin with TaskSchedulerAccept-" in capsys.readouterr().err
+
+
+def test_every_stack_of_the_run_has_a_name_that_settings_allow() -> None:
+    given = command._parse([]).stack  # noqa: SLF001 - the default is drawn there
+    assert Settings(stack=f"{given}-toolkit").stack.startswith("TaskScheduler")  # which iam-policy.json covers
+
+
+def test_questions_have_names_of_their_own_and_end_with_a_question_mark() -> None:
+    names = [question.name for question in QUESTIONS]
+    assert len(set(names)) == len(names)
+    assert all(question.sentence.endswith("?") for question in QUESTIONS)
+
+
+def cancel(status: int, *, task_id: str = "a", offset_s: float = 1.0) -> Cancel:
+    return Cancel(task_id, DUE, offset_s, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "published", "verdict", "words"),
+    [
+        (200, [], "pass", "due+1 s: 200 1;"),
+        (409, [DUE], "pass", "due+1 s: 409 1;"),
+        (200, [DUE], "fail", "confirmed and the task was published"),
+        (409, [], "fail", "too late and the task was not published"),
+        (503, [], "fail", "answered with 503"),
+    ],
+)
+def test_a_cancel_is_true_if_what_it_says_comes_so(
+    status: int, published: Sequence[int], verdict: str, words: str
+) -> None:
+    outcome = judgement.truth([cancel(status)], {"a": published})
+    assert outcome.verdict == verdict
+    assert words in outcome.fact
+
+
+@pytest.mark.parametrize(
+    ("statuses", "published", "execution", "verdict"),
+    [
+        ([409, 409], [DUE + 900], "SUCCEEDED", "pass"),
+        ([409, 409], [DUE + 60_000], "SUCCEEDED", "fail"),
+        ([409, 409], [DUE + 900], "ABORTED", "fail"),
+        ([409, 409], [DUE + 900, DUE + 2000], "SUCCEEDED", "fail"),
+        ([409, 409], [], "ABORTED", "fail"),
+        ([409, 200], [DUE], "ABORTED", "fail"),
+        ([200, 200], [], "ABORTED", "fail"),  # then the question has found out nothing
+    ],
+    ids=["prompt", "delayed", "stopped", "twice", "never", "two answers", "no cancel was rejected"],
+)
+def test_a_rejected_cancel_is_harmless_if_the_task_is_published_in_time_by_its_own_execution(
+    statuses: Sequence[int], published: Sequence[int], execution: str, verdict: str
+) -> None:
+    cancels = [cancel(status) for status in statuses]
+    assert judgement.harmless(cancels, {"a": published}, {"a": execution}, prompt_s=5).verdict == verdict
+
+
+def test_lateness_is_reported_with_its_percentiles() -> None:
+    due = {str(number): DUE for number in range(100)}
+    published = {task_id: [DUE + 10 * (number + 1)] for number, task_id in enumerate(due)}
+    outcome = judgement.lateness(due, published, published)
+    assert outcome == Outcome(
+        Verdict.PASS,
+        "100 of 100 tasks: min 0.010 s, median 0.500 s, p99 0.990 s, max 1.000 s late; 0 published twice.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("published", "logged", "words"),
+    [
+        ([DUE - 1], [DUE], "1 early"),
+        ([DUE], [DUE - 1], "1 early"),
+        ([DUE], [], "1 missing"),
+        ([], [DUE], "1 missing"),
+        ([DUE], [DUE, DUE], "1 twice in the log"),
+        ([DUE + 61_000], [DUE + 61_000], "one 61.0 s late"),
+    ],
+)
+def test_a_task_that_is_early_missing_twice_or_very_late_fails(
+    published: list[int], logged: list[int], words: str
+) -> None:
+    outcome = judgement.lateness({"a": DUE, "b": DUE}, {"a": published, "b": [DUE]}, {"a": logged, "b": [DUE]})
+    assert outcome.verdict == "fail"
+    assert words in outcome.fact
+
+
+@pytest.mark.parametrize(
+    ("body", "is_right"),
+    [
+        ({"errors": ["Please wait a second."]}, True),
+        ({"message": "Internal server error"}, False),
+        ({"errors": []}, False),
+        ("<html>", False),
+        ([], False),
+    ],
+)
+def test_an_error_of_ours_is_a_list_of_sentences(body: Any, is_right: bool) -> None:  # noqa: ANN401, FBT001 - JSON of any shape, and what is expected of it
+    response = httpx.Response(503, text=body) if isinstance(body, str) else httpx.Response(503, json=body)
+    assert (judgement.error_format(response) == []) is is_right
