@@ -8,6 +8,7 @@ from emulator.corrections import (
     cloudwatch,
     dynamodb,
     eventbridge,
+    lambda_functions,
     secretsmanager,
     server,
     sns,
@@ -40,6 +41,7 @@ def apply() -> None:
         strictness.delay_s,
     )
     eventbridge.invoke_twice(Every(strictness.schedule_twice_every))
+    lambda_functions.reserve_concurrency()
     secretsmanager.generate_passwords_as_aws_does()
     secretsmanager.refer_to_secrets_by_arn()
     secretsmanager.reject_taken_names()

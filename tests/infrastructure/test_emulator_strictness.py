@@ -580,7 +580,28 @@ def test_a_function_without_concurrency_is_a_status_500_of_an_api_that_defines_n
     assert response.json() == {"message": "Internal server error"}
 
 
+@pytest.mark.emulator
+def test_a_function_cannot_reserve_what_others_need(strict: Emulator, function: str) -> None:
+    """Of two executions, nothing can be reserved; to reserve none of them stops a function."""
+    with rejected("InvalidParameterValueException"):
+        client(strict, "lambda").put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=1)
+    properties = {
+        "FunctionName": "reserved",
+        "Runtime": "python3.12",
+        "Handler": "index.handle",
+        "Role": ROLE,
+        "Code": {"ZipFile": "def handle(event, context): pass"},
+    }
+    lambda_function = "AWS::Lambda::Function"
+    assert deployed(strict, lambda_function, properties | {"ReservedConcurrentExecutions": 1}) == "ROLLBACK_COMPLETE"
+    assert deployed(strict, lambda_function, properties | {"ReservedConcurrentExecutions": 0}) == "CREATE_COMPLETE"
+    with rejected("TooManyRequestsException"):
+        once(strict, "lambda").invoke(FunctionName="reserved")
+
+
 # Secrets Manager
+
+SECRET: Final = "AWS::SecretsManager::Secret"  # noqa: S105 - a type
 
 
 @pytest.mark.emulator
@@ -596,7 +617,7 @@ def test_the_name_of_a_secret_cannot_be_taken_again(strict: Emulator, deleted: b
         secrets.delete_secret(SecretId=name)
     with rejected(code):
         secrets.create_secret(Name=name, SecretString="second")
-    assert deployed_secret(strict, {"Name": name, "SecretString": "third"}) == "ROLLBACK_COMPLETE"
+    assert deployed(strict, SECRET, {"Name": name, "SecretString": "third"}) == "ROLLBACK_COMPLETE"
     if deleted:
         secrets.restore_secret(SecretId=name)
     assert secrets.get_secret_value(SecretId=name)["SecretString"] == "first"
@@ -617,13 +638,13 @@ def test_the_name_of_a_secret_cannot_be_taken_again(strict: Emulator, deleted: b
 def test_a_secret_is_either_given_or_generated_by_a_template_with_a_key(
     strict: Emulator, properties: dict[str, Any], status: str
 ) -> None:
-    assert deployed_secret(strict, properties) == status
+    assert deployed(strict, SECRET, properties) == status
 
 
-def deployed_secret(emulator: Emulator, properties: dict[str, Any]) -> str:
-    """Create a stack of one secret, and return the status that it ends with."""
+def deployed(emulator: Emulator, kind: str, properties: dict[str, Any]) -> str:
+    """Create a stack of one resource, and return the status that it ends with."""
     stacks, name = client(emulator, "cloudformation"), f"stack-{uuid.uuid4()}"
-    template = {"Resources": {"Secret": {"Type": "AWS::SecretsManager::Secret", "Properties": properties}}}
+    template = {"Resources": {"Resource": {"Type": kind, "Properties": properties}}}
     stacks.create_stack(StackName=name, TemplateBody=json.dumps(template))
 
     def ended() -> str | None:
