@@ -11,7 +11,7 @@ from emulator.corrections.rules import Every
 def invoke_twice(twice: Every) -> None:
     """Send some scheduled events twice at once; each rule has its own count.
 
-    "In rare cases, a single event can trigger a rule more than once":
+    "My rule ran more than once in response to one event":
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html. An asynchronous invocation may
     also be delivered twice by Lambda itself: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
     """

@@ -21,9 +21,9 @@ _MAX_RAW_ATTRIBUTES: Final = 10
 def reject_invalid_messages() -> None:
     """Reject an empty message, and attributes whose name, type or value is invalid.
 
-    https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html has the rules; the codes and sentences are
-    those that LocalStack recorded on AWS. ministack 1.5.33 has the limit of 256 KiB for message and attributes, and no
-    other.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html has the rules; most codes and sentences are
+    LocalStack's, compared with AWS in https://github.com/localstack/localstack/pull/11857. ministack 1.5.33 has the
+    limit of 256 KiB for message and attributes, and no other.
     """
     publish = sns.publish_internal
 
@@ -62,9 +62,11 @@ def problem_of(name: str, attribute: Mapping[str, Any]) -> str | None:
 def discard_what_queues_reject() -> None:
     """Discard a raw message with more than ten attributes, or with characters that SQS does not allow.
 
-    For SNS these are client-side errors, which it does not retry:
-    https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html and
-    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    "Messages with more than 10 message attributes directed towards Raw Message Delivery enabled Amazon SQS
+    subscriptions will be discarded as client side errors":
+    https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html. The characters are in
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html; that SNS discards for
+    them too is a conclusion, not recorded.
     """
     deliver = sns._deliver_to_sqs  # noqa: SLF001 - there is no other place to take hold of
     forbidden = sqs._INVALID_SQS_CHARS_RE  # noqa: SLF001 - the rule that it has for SendMessage

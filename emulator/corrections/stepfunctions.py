@@ -78,10 +78,9 @@ def publish_with_the_role_of_the_machine() -> None:
 def reject_invalid_starts() -> None:
     """Reject a name that is too long or has forbidden characters, and input that is too long or is no JSON.
 
-    ministack 1.5.33 checks neither. https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
-    has the rules; the words of the errors are those of LocalStack, recorded on AWS (InvalidName), and of moto
-    (InvalidExecutionInput). AWS counts the input in bytes of UTF-8; what it calls input that has too many is not
-    recorded.
+    ministack 1.5.33 checks neither. The rules and codes are in
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html; AWS counts the input in
+    bytes of UTF-8, and what it calls input that has too many is not recorded. The sentences are moto's.
     """
     start = stepfunctions._start_execution  # noqa: SLF001 - there is no other place to take hold of
 
@@ -202,7 +201,7 @@ def leave_finished_executions_alone() -> None:
 def describe_executions_late(lag: Lag, clock: Clock = time.time) -> None:
     """Describe an execution as it was a moment ago: one that is new does not exist, one that just ended still runs.
 
-    "This API action is eventually consistent":
+    "This operation is eventually consistent. The results are best effort and may not reflect very recent updates":
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
     """
     describe = stepfunctions._describe_execution  # noqa: SLF001 - the same
