@@ -1,8 +1,14 @@
-"""What there is in an account."""
+"""What there is in an account, and how late its services show it."""
+
+from typing import Final
 
 import emulator
+from emulator.corrections.rules import Strictness
 
 Names = dict[str, list[str]]
+
+BEHIND_S: Final = 2 * Strictness().lag_s
+"""How old the result of an eventually consistent read is at most, in seconds."""
 
 
 def names_of(deployment: emulator.Deployment, stack: str = "TaskScheduler") -> Names:
