@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
@@ -39,11 +40,15 @@ class EmulatorError(RuntimeError):
 class Emulator:
     """One ministack; its files are in the folder it is given; its log is in `build/` if its port was chosen.
 
-    With `auth` it enforces IAM, and speaks TLS, which the policies of topics, queues and buckets then insist on.
+    With `auth` it enforces IAM, and speaks TLS, which the policies of topics, queues and buckets then insist on. The
+    `environment` has variables of `corrections.rules.Strictness`, and of ministack, such as LAMBDA_ACCOUNT_CONCURRENCY.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, auth: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, port: int = 0, auth: bool = False, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._folder: Final = folder
+        self._environment: Final = environment or {}
         self.port: Final = free_port(port)
         self.certificate: Final = issue(folder, HOST) if auth else None
         self.endpoint: Final = f"{'https' if auth else 'http'}://{HOST}:{self.port}"
@@ -71,6 +76,7 @@ class Emulator:
                     STATE_DIR=str(self._folder / "state"),
                     PERSIST_STATE="1",
                     **(_enforcing(self.certificate) if self.certificate else {}),
+                    **self._environment,
                 ),
                 stdin=subprocess.PIPE,
                 stdout=log,

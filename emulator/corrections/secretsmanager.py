@@ -21,6 +21,10 @@ _CLASSES: Final[Mapping[str, str]] = {
 }
 """Each switch with the characters that it turns off."""
 
+_SCHEDULED_FOR_DELETION: Final = (
+    "You can't create this secret because a secret with this name is already scheduled for deletion."
+)
+
 _DEFAULT_LENGTH: Final = 32
 _MAX_LENGTH: Final = 4096
 
@@ -71,17 +75,58 @@ def generate_passwords_as_aws_does() -> None:
         except InvalidParameterError as error:
             return error_response_json("InvalidParameterException", str(error), 400)
 
-    def secret_string(properties: Request) -> str:
-        generate = properties.get("GenerateSecretString")
-        if not generate or properties.get("SecretString"):
-            return str(properties.get("SecretString", ""))
-        password = random_password(generate)  # an error fails the resource
-        if "SecretStringTemplate" not in generate:
-            return password
-        return json.dumps(json.loads(generate["SecretStringTemplate"]) | {generate["GenerateStringKey"]: password})
-
     secretsmanager._get_random_password = get_random_password  # noqa: SLF001 - there is no other place to take hold of
     provisioners._sm_secret_string = secret_string  # noqa: SLF001 - the same
+
+
+def secret_string(properties: Request) -> str:
+    """Return the value that a template gives a secret; raises InvalidParameterError, which fails the resource.
+
+    A value is given or generated, not both, and a template and the key for it come together:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-secretsmanager-secret.html and
+    https://github.com/aws/aws-cdk/issues/5951, which has the failure of a deployment.
+    """
+    generate = properties.get("GenerateSecretString")
+    if generate is None:
+        return str(properties.get("SecretString", ""))
+    if "SecretString" in properties:
+        raise InvalidParameterError("You can specify either SecretString or GenerateSecretString, not both.")
+    template, key = generate.get("SecretStringTemplate"), generate.get("GenerateStringKey")
+    if (template is None) != (key is None):
+        raise InvalidParameterError(
+            "SecretStringTemplate and GenerateStringKey must both be specified or both be empty."
+        )
+    password = random_password(generate)
+    return password if template is None else json.dumps(json.loads(template) | {key: password})
+
+
+def reject_taken_names() -> None:
+    """Create no secret whose name another one has, or had until a deletion whose recovery window is not over.
+
+    In templates only a name that they give, as a generated one ends with random characters on AWS. ministack 1.5.33
+    overwrites the secret that has the name. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html;
+    the sentence for the recovery window is in https://github.com/redpanda-data/console/issues/1835
+    """
+    create_secret = secretsmanager._create_secret  # noqa: SLF001 - the same
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]  # noqa: SLF001 - the same
+    create = handlers["create"]
+
+    def create_unless_deleted(request: Request) -> Any:  # noqa: ANN401 - ministack's own
+        secret = secretsmanager._secrets.get(request.get("Name"))  # noqa: SLF001 - the same
+        if secret and secret["DeletedDate"]:
+            return error_response_json("InvalidRequestException", _SCHEDULED_FOR_DELETION, 400)
+        return create_secret(request)
+
+    def create_unless_taken(logical_id: str, properties: Request, stack: str) -> Any:  # noqa: ANN401 - ministack's own
+        name = properties.get("Name")
+        secret = secretsmanager._secrets.get(name) if name else None  # noqa: SLF001 - the same
+        if secret:
+            taken = f"The operation failed because the secret {name} already exists."
+            raise InvalidParameterError(_SCHEDULED_FOR_DELETION if secret["DeletedDate"] else taken)
+        return create(logical_id, properties, stack)
+
+    secretsmanager._create_secret = create_unless_deleted  # noqa: SLF001 - the same
+    handlers["create"] = create_unless_taken
 
 
 def refer_to_secrets_by_arn() -> None:

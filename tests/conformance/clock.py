@@ -11,6 +11,10 @@ _Found = TypeVar("_Found")
 DAY_MS: Final = 86_400_000
 
 
+class TooLateError(AssertionError):
+    """What was waited for did not happen in time."""
+
+
 def now_ms() -> int:
     """Return the time on this machine, in milliseconds since the Unix epoch."""
     return time.time_ns() // 1_000_000
@@ -34,5 +38,5 @@ def eventually(look: Callable[[], _Found | None], *, within: float = 60, every: 
         if found:
             return found
         if time.monotonic() > deadline:
-            raise AssertionError(f"nothing was found within {within} s")
+            raise TooLateError(f"nothing was found within {within} s")
         time.sleep(every)

@@ -1,9 +1,14 @@
-"""What there is in an account."""
+"""What there is in an account, and how late its services show it."""
 
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
+from emulator.corrections.rules import Strictness
+
 Names = dict[str, list[str]]
+
+BEHIND_S: Final = 2 * Strictness().lag_s
+"""How old the result of an eventually consistent read is at most, in seconds."""
 
 
 class Account(Protocol):

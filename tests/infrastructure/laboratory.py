@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from task_scheduler.aws.timer import Stop, Timer
 from task_scheduler.task import Task, new_task
 from task_scheduler.timestamp import format as text_of
 from tests.conformance.clock import eventually, now_ms
+from tests.infrastructure.inventory import BEHIND_S
 from tests.infrastructure.permissions import Call
 from tests.infrastructure.synthesis import Synthesis, singles
 
@@ -186,13 +188,17 @@ class Laboratory:
         return self.record(task).state
 
     def execution(self, task: Task, *, revision: int = 1) -> str | None:
-        """Return the status of a task's execution; None if it has none."""
+        """Return the status of a task's execution; None if there is none, also once reads have caught up."""
         client = self.client("stepfunctions")
-        prefix = self.machine.replace(":stateMachine:", ":execution:")
-        try:
-            return str(client.describe_execution(executionArn=f"{prefix}:{task.id}-{revision}")["status"])
-        except client.exceptions.ExecutionDoesNotExist:
-            return None
+        arn = f"{self.machine.replace(':stateMachine:', ':execution:')}:{task.id}-{revision}"
+        caught_up = time.monotonic() + BEHIND_S
+        while True:
+            try:
+                return str(client.describe_execution(executionArn=arn)["status"])
+            except client.exceptions.ExecutionDoesNotExist:
+                if time.monotonic() > caught_up:
+                    return None
+                time.sleep(0.1)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What each role is for, tried out one by one: every operation tells whether it works."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import uuid4
@@ -9,6 +10,7 @@ import httpx
 from task_scheduler.aws.registry import State
 from task_scheduler.task import Task
 from tests.conformance.clock import eventually, now_ms
+from tests.infrastructure.inventory import BEHIND_S
 from tests.infrastructure.laboratory import HOUR_MS, MINUTE_MS, NO_TAGS, Laboratory
 from tests.infrastructure.permissions import API, RECORDER, STREAM, SWEEPER, TIMER
 
@@ -41,6 +43,7 @@ def shows(laboratory: Laboratory) -> bool:
 
 def lists(laboratory: Laboratory) -> bool:
     laboratory.task()
+    time.sleep(BEHIND_S)
     answer = laboratory.http.get("tasks?status=scheduled&limit=1")
     return answer.is_success and len(answer.json()["tasks"]) == 1
 
@@ -101,6 +104,7 @@ def sweeps(laboratory: Laboratory) -> dict[str, bool]:
     dead = laboratory.task(in_ms=-2 * MINUTE_MS)
     published = laboratory.published(in_ms=-2 * MINUTE_MS)
     hopeless = laboratory.given_up()
+    time.sleep(BEHIND_S)
     laboratory.invoke("Sweeper/")
     return {
         "arm": laboratory.execution(parked) == "RUNNING",

