@@ -4,7 +4,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy deploy-local clean accept
+.PHONY: help run test check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy accept deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.

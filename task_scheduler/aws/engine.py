@@ -116,49 +116,43 @@ class AwsEngine:
         )
 
     def _schedule(self, task: Task, key: IdempotencyKey | None, throttle: "Throttle") -> Task:
-        if key is not None and (stored := self._claim(key, task)) is not None:
-            return self._repeat(stored)
         state = State.SCHEDULED if self._is_near(task) and not throttle.is_on else State.PARKED
         with unavailable("The table of tasks", task.id):
-            new = self._registry.put(task, state, key=None if key is None else key.name)
+            record, is_new = self._store(task, state, key)
         # From here on the task is accepted: whatever fails below, the sweeper finds it in the table and starts it.
-        if not new:
-            # An earlier attempt of this write has worked; or the key was taken over by another request, as this one
-            # was slow, and then it must not make a second task.
-            with unavailable("The table of tasks", task.id):
-                record = self._registry.get(task.id)
-            if record is None:
-                raise UnavailableError(_KEEPS_CHANGING)
-            state = record.state
-        else:
-            self._observer.count(Metric.SCHEDULED)
+        if not is_new:
+            return self._repeat(record, key)
+        self._observer.count(Metric.SCHEDULED)
         if state is State.SCHEDULED:
-            self._start(Record(task, state), throttle)
+            self._start(record, throttle)
         return task
 
-    def _claim(self, key: IdempotencyKey, task: Task) -> Record | None:
-        """Claim a key for a task, or return the stored task that it belongs to; raises KeyConflictError.
+    def _store(self, task: Task, state: State, key: IdempotencyKey | None) -> tuple[Record, bool]:
+        """Store a task; return it, or the stored one that its key belongs to, and whether it is new.
 
-        A key whose task is not there belonged to one that has expired, or to a request that died or is not yet done.
+        A key is claimed first. If its task is not there, that has expired, or its request died or is not yet done; then
+        this one takes the key over. Raises KeyConflictError, and botocore's errors.
         """
         for _ in range(_ATTEMPTS):
-            with unavailable("The table of tasks", task.id):
-                holder = self._registry.claim_key(key, task)
-                if holder is None:
-                    return None
-                record = self._registry.get(holder.task_id)
-                if record is None:
-                    if self._registry.take_over_key(key, holder, task):
-                        return None
-                    continue
-            if holder.fingerprint != key.fingerprint:
-                raise KeyConflictError
-            return record
+            holder = None if key is None else self._registry.claim_key(key, task)
+            if key is None or holder is None:
+                if self._registry.put(task, state, key=None if key is None else key.name):
+                    return Record(task, state), True
+                # An earlier attempt of this write has worked, unless another request has taken the key over.
+                stored = self._registry.get(task.id)
+            else:
+                stored = self._registry.get(holder.task_id)
+                if stored is None and self._registry.take_over_key(key, holder, task, state):
+                    return Record(task, state), True
+                if stored is not None and holder.fingerprint != key.fingerprint:
+                    raise KeyConflictError
+            if stored is not None:
+                return stored, False
         raise UnavailableError(_KEEPS_CHANGING)
 
-    def _repeat(self, stored: Record) -> Task:
+    def _repeat(self, stored: Record, key: IdempotencyKey | None) -> Task:
         """Respond to a repeated request; the one before it may have died before it started the timer."""
-        if stored.state in {State.CANCELLED, State.FAILED}:
+        if key is not None and stored.state in {State.CANCELLED, State.FAILED}:
             raise KeyOfEndedTaskError(stored.task)
         if stored.state is State.SCHEDULED:
             self._start(stored, Throttle())
@@ -175,16 +169,17 @@ class AwsEngine:
         with unavailable("The table of tasks"):
             found = self._registry.find(query, limit=limit + 1)
             places = {place.task_id: place for place in found[:limit]}
-            last = None
+            end = after = found[limit - 1] if len(found) > limit else None
+            last: Place | None = None
             for record in self._registry.get_all(list(places)):
                 if size > MAX_PAGE_BYTES:
-                    return TaskPage(page, last)
-                last = places[record.task.id]
-                # The index is a moment behind: what has changed since is listed where it belongs now, or next time.
-                if record.task.due_ms == last.due_ms and query.status in {None, record.task.status}:
+                    after = last
+                    break
+                last = place = places[record.task.id]
+                if query.status in {None, record.task.status} and _is_listed(record.task, place, query, end):
                     page.append(record.task)
                     size += len(record.task.event)
-        return TaskPage(page, found[limit - 1] if len(found) > limit else None)
+        return TaskPage(sorted(page, key=lambda task: (task.due_ms, task.id)), after)
 
     async def cancel(self, task_id: str) -> Task:
         """Stop the timer, then mark the task; a crash between the two leaves a task that the sweeper starts again."""
@@ -341,6 +336,20 @@ class Throttle:
     """Whether a start has failed in this request, so that it attempts no more."""
 
     is_on: bool = False
+
+
+def _is_listed(task: Task, place: Place, query: TaskQuery, end: Place | None) -> bool:
+    """Tell whether a task that the index knows at a place belongs on a page that ends at another one.
+
+    A task that has been given another time since is listed here unless a later page finds it at its new place: pages
+    that were read before did not have it.
+    """
+    if task.due_ms == place.due_ms:
+        return True
+    is_in_window = (query.from_ms is None or task.due_ms >= query.from_ms) and (
+        query.to_ms is None or task.due_ms < query.to_ms
+    )
+    return is_in_window and (end is None or Place(task.due_ms, task.id) <= end)
 
 
 def _refuse_ended(record: Record) -> None:

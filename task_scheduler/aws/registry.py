@@ -114,13 +114,13 @@ class Registry:
         A key costs one write. Whoever dies before the task is put leaves a key without a task, which the next request
         with that key takes over.
         """
-        row = {**self._key_row(key.name, task), "task": {"S": task.id}, "fingerprint": {"S": key.fingerprint}}
-        put: PutTypeDef = {
-            "TableName": self._table,
-            "Item": row,
-            "ConditionExpression": f"attribute_not_exists({TASK_ID})",
+        row = {
+            TASK_ID: {"S": _key_id(key.name)},
+            "task": {"S": task.id},
+            "fingerprint": {"S": key.fingerprint},
+            EXPIRES_AT: self._outliving(task),
         }
-        if self._write({"Put": put}, []):
+        if self._write(self._new(row)):
             return None
         item = self._item(_key_id(key.name))
         if item is None:  # it has expired since
@@ -128,39 +128,28 @@ class Registry:
         holder = KeyHolder(item["task"]["S"], item["fingerprint"]["S"])
         return None if holder.task_id == task.id else holder
 
-    def take_over_key(self, key: IdempotencyKey, holder: KeyHolder, task: Task) -> bool:
-        """Give a key whose task is gone to another task; False if it has another holder by now.
+    def take_over_key(self, key: IdempotencyKey, holder: KeyHolder, task: Task, state: State) -> bool:
+        """Store a new task, and give it a key whose task is gone; False if that has changed meanwhile.
 
-        The holder's writer may be slow rather than dead: a tombstone under its id rejects its put, whenever that comes.
+        The writer of that task may be slow rather than dead: a tombstone under its id rejects its put, whenever it
+        comes. All in one transaction, so that nobody finds the key without a task.
         """
-        return self._bar(holder.task_id, self._outliving(task)) and self._update_key(
-            key.name, holder.task_id, task, {"task": task.id, "fingerprint": key.fingerprint}
+        tombstone = self._new({TASK_ID: {"S": holder.task_id}, EXPIRES_AT: self._outliving(task)})
+        new_holder = {"task": {"S": task.id}, "fingerprint": {"S": key.fingerprint}}
+        return self._write(
+            self._new({TASK_ID: {"S": task.id}, **self._attributes(task, state, key.name)}),
+            task,
+            tombstone,
+            self._key_update(key.name, holder.task_id, {EXPIRES_AT: self._outliving(task), **new_holder}),
         )
 
     def prolong_key(self, name: str, task: Task) -> None:
         """Let the key of a task that gets a later due time live as long as the task."""
-        self._update_key(name, task.id, task, {})
+        self._write(self._key_update(name, task.id, {EXPIRES_AT: self._outliving(task)}))
 
     def put(self, task: Task, state: State, *, key: str | None = None) -> bool:
         """Store a new task, and a row for each of its tags; False if there is an item with its id already."""
-        item: dict[str, Any] = {
-            TASK_ID: {"S": task.id},
-            "state": {"S": state},
-            "due": {"N": str(task.due_ms)},
-            "revision": {"N": str(task.revision)},
-            "created": {"N": str(task.created_ms)},
-            "event": {"S": task.event},
-            "changed": {"N": str(task.changed_ms)},
-            **({"key": {"S": key}} if key is not None else {}),
-            BUCKET: {"S": self._bucket(state, task.id)},
-            DUE_ID: {"S": _due_id(task.due_ms, task.id)},
-        }
-        put: PutTypeDef = {
-            "TableName": self._table,
-            "Item": item,
-            "ConditionExpression": f"attribute_not_exists({TASK_ID})",
-        }
-        return self._write({"Put": put}, self._tag_rows(task))
+        return self._write(self._new({TASK_ID: {"S": task.id}, **self._attributes(task, state, key)}), task)
 
     def get(self, task_id: str) -> Record | None:
         """Return a task as it is now."""
@@ -245,7 +234,7 @@ class Registry:
                 ":no": _NO,
             },
         }
-        return self._write({"Update": update}, self._tag_rows(new))
+        return self._write({"Update": update}, new)
 
     def due(self, state: State, *, until_ms: int, after: Place | None, limit: int) -> list[Place]:
         """Return the `limit` soonest tasks after a place that are in `state` and due by a time."""
@@ -321,14 +310,17 @@ class Registry:
         # A task that changes its bucket while they are read may be found in two.
         return [_place(due_id) for due_id in sorted(found) if due_id < last][:limit]
 
-    def _write(self, main: "TransactWriteItemTypeDef", rows: Sequence[Mapping[str, Any]]) -> bool:
-        """Write a task, together with the rows of its tags if it has any; False where its condition does not hold.
+    def _write(
+        self, main: "TransactWriteItemTypeDef", tagged: Task | None = None, *more: "TransactWriteItemTypeDef"
+    ) -> bool:
+        """Make a write, in one transaction with the rows of a task's tags and with others; False if a condition fails.
 
-        What another write is in the way of, the recorder's for one, is tried again in a moment.
+        If another write is in the way, the recorder's for one, it is attempted again in a moment.
         """
+        writes = [main, *more, *(self._tag_rows(tagged) if tagged else [])]
         for pause_s in (*_CONFLICT_PAUSES_S, None):
             try:
-                self._write_once(main, rows)
+                self._write_once(writes)
             except ClientError as error:
                 reasons = error.response.get("CancellationReasons", [{"Code": code(error).removesuffix("Exception")}])
                 reason = next((reason["Code"] for reason in reasons if reason.get("Code", "None") != "None"), "")
@@ -339,39 +331,56 @@ class Registry:
                 self._sleep(pause_s)
             else:
                 return True
-        raise AssertionError  # the last try has returned or raised
+        raise AssertionError  # the last attempt has returned or raised
 
-    def _write_once(self, main: "TransactWriteItemTypeDef", rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            puts: list[TransactWriteItemTypeDef] = [{"Put": {"TableName": self._table, "Item": row}} for row in rows]
-            self._client.transact_write_items(TransactItems=[main, *puts])
+    def _write_once(self, writes: Sequence["TransactWriteItemTypeDef"]) -> None:
+        main = writes[0]
+        if len(writes) > 1:
+            self._client.transact_write_items(TransactItems=writes)
         elif "Put" in main:
             self._client.put_item(**main["Put"])
         else:
             self._client.update_item(**main["Update"])
 
-    def _tag_rows(self, task: Task) -> list[dict[str, Any]]:
-        """Return an item for each tag, which stands in the index under the tag, and expires after the task does."""
-        return [
-            {
+    def _new(self, item: Mapping[str, Any]) -> "TransactWriteItemTypeDef":
+        """Return the put of an item under an id that no item has."""
+        put: PutTypeDef = {
+            "TableName": self._table,
+            "Item": item,
+            "ConditionExpression": f"attribute_not_exists({TASK_ID})",
+        }
+        return {"Put": put}
+
+    def _attributes(self, task: Task, state: State, key: str | None) -> dict[str, Any]:
+        """Return all of a new task but its id."""
+        return {
+            "state": {"S": state},
+            "due": {"N": str(task.due_ms)},
+            "revision": {"N": str(task.revision)},
+            "created": {"N": str(task.created_ms)},
+            "event": {"S": task.event},
+            "changed": {"N": str(task.changed_ms)},
+            **({"key": {"S": key}} if key is not None else {}),
+            BUCKET: {"S": self._bucket(state, task.id)},
+            DUE_ID: {"S": _due_id(task.due_ms, task.id)},
+        }
+
+    def _tag_rows(self, task: Task) -> "Iterator[TransactWriteItemTypeDef]":
+        """Yield the put of a row for each tag: it stands in the index under the tag, and outlives the task."""
+        for name, value in task.tags.items():
+            row = {
                 TASK_ID: {"S": f"{task.id}#{name}"},
                 BUCKET: {"S": self._bucket(f"tag#{name}:{value}", task.id)},
                 DUE_ID: {"S": _due_id(task.due_ms, task.id)},
                 EXPIRES_AT: self._outliving(task),
             }
-            for name, value in task.tags.items()
-        ]
+            yield {"Put": {"TableName": self._table, "Item": row}}
 
-    def _key_row(self, name: str, task: Task) -> dict[str, Any]:
-        return {TASK_ID: {"S": _key_id(name)}, EXPIRES_AT: self._outliving(task)}
-
-    def _update_key(self, name: str, holder_id: str, task: Task, changes: Mapping[str, str]) -> bool:
-        """Change texts of a key if it still has this holder, and let it live as long as a task."""
-        row = self._key_row(name, task)
-        values = {EXPIRES_AT: row[EXPIRES_AT], **{field: {"S": text} for field, text in changes.items()}}
+    def _key_update(self, name: str, holder_id: str, values: Mapping[str, Any]) -> "TransactWriteItemTypeDef":
+        """Return the update of attributes of a key, if it still has this holder."""
         update: UpdateTypeDef = {
             "TableName": self._table,
-            "Key": {TASK_ID: row[TASK_ID]},
+            "Key": {TASK_ID: {"S": _key_id(name)}},
             "UpdateExpression": "SET " + ", ".join(f"#{field} = :{field}" for field in values),
             "ConditionExpression": "#holder = :holder",
             "ExpressionAttributeNames": {"#holder": "task", **{f"#{field}": field for field in values}},
@@ -380,19 +389,7 @@ class Registry:
                 **{f":{field}": value for field, value in values.items()},
             },
         }
-        return self._write({"Update": update}, [])
-
-    def _bar(self, task_id: str, until: dict[str, str]) -> bool:
-        """Put a tombstone under an id that has no item yet; False if there is a task."""
-        put: PutTypeDef = {
-            "TableName": self._table,
-            "Item": {TASK_ID: {"S": task_id}, EXPIRES_AT: until},
-            "ConditionExpression": f"attribute_not_exists({TASK_ID})",
-        }
-        if self._write({"Put": put}, []):
-            return True
-        item = self._item(task_id)
-        return item is not None and "state" not in item
+        return {"Update": update}
 
     def _outliving(self, task: Task) -> dict[str, str]:
         """Return when a row that goes with a task expires, which is after the task itself has."""
@@ -426,7 +423,7 @@ class Registry:
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": values,
         }
-        return self._write({"Update": update}, [])
+        return self._write({"Update": update})
 
     def _bucket(self, prefix: str, task_id: str) -> str:
         return f"{prefix}#{zlib.crc32(task_id.encode()) % self._shards}"

@@ -191,9 +191,9 @@ class Simulation:
     def cancel_tagged(self, name: str, value: str, *, actor: str) -> None:
         """Cancel the tasks of a tag, and note which are cancelled then."""
         _returned(self.engine().cancel_tagged((name, value)))
-        for task_id in self.accepted:
-            task = _returned(self.engine().get(task_id))
-            if task.status is Status.CANCELLED:
+        for item in self.dynamodb.items("tasks"):
+            if item.get("state") == {"S": Status.CANCELLED}:
+                task = _returned(self.engine().get(item[names.TASK_ID]["S"]))
                 self.responses.setdefault(actor, []).append(Response("cancel", 200, task))
 
     def sweep(self) -> None:

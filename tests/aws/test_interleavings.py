@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-from task_scheduler.aws.registry import Record, Registry, State
+from task_scheduler.aws.engine import AwsEngine
+from task_scheduler.aws.event_log import EventLog
+from task_scheduler.aws.registry import KeyHolder, Record, Registry, State
+from task_scheduler.aws.timer import Fate, Timer
+from task_scheduler.engine import IdempotencyKey
 from task_scheduler.task import Task
 from tests.aws.explorer import explore
 from tests.aws.memory_step_functions import StopOfEnded, Topic
@@ -105,6 +109,17 @@ def two_reschedules() -> Simulation:
     _near(simulation, task, 0)
     _add_reschedule(simulation, task, "new A", "reschedule A")
     _add_reschedule(simulation, task, "new B", "reschedule B")
+    return simulation
+
+
+def repeated_schedule(*actors: str) -> Simulation:
+    """A client repeats a request, or several clients send it, before the first one has its response."""
+    simulation = Simulation()
+    for number, actor in enumerate(actors, 1):
+        task = simulation.new_task(number=number)
+        simulation.scheduler.spawn(
+            actor, partial(lambda task, actor: void(simulation.schedule(task, key="key", actor=actor)), task, actor)
+        )
     return simulation
 
 
@@ -257,52 +272,52 @@ def void(_returned: object) -> None:
     """Make a statement of an expression."""
 
 
-# "Fails today" is said of the engine at f72f105; part 2 of the issues fixes it. Besides, whatever passes the due time
-# fails today as "cancel x due time" does.
+# A comment says which mistake a scenario finds; MUTATIONS shows it.
 SCENARIOS: dict[str, Scenario] = {
-    # Fails today: the cancel stops the publish, finds that it was entered, and returns 409; the sweeper publishes it.
+    # A cancel that stops the publish, finds that it was entered, and returns 409: the message is delayed.
     "cancel x due time": Scenario(partial(cancel_when_due, 1.5, 0.5, 0), 3, 3),
     "cancel x due time, stop of ended is an error": Scenario(
-        partial(cancel_when_due, 0.5, 0, stop_of_ended=StopOfEnded.ERROR), 3, 3
+        partial(cancel_when_due, 0.5, 0, stop_of_ended=StopOfEnded.ERROR), 2, 3
     ),
-    # Fails today: only the first page of the history is read.
-    "cancel x due time, history in pages": Scenario(partial(cancel_when_due, 0, history_page=2), 3, 3),
-    "cancel x cancel": Scenario(two_cancels, 2, 3),
-    "reschedule x due time": Scenario(reschedule_when_due, 3, 3),
-    "reschedule x due time, stop of ended is an error": Scenario(partial(reschedule_when_due, StopOfEnded.ERROR), 3, 3),
-    "reschedule x cancel": Scenario(reschedule_and_cancel, 2, 3),
-    "reschedule x cancel, index lags": Scenario(partial(reschedule_and_cancel, index_lags=True), 0, 2),
-    "reschedule x reschedule": Scenario(two_reschedules, 2, 3),
-    # Fails today: a repetition returns 200 for a cancelled task.
-    "repeated schedule x cancel": Scenario(repeated_schedule_and_cancel, 2, 3),
-    # Fail today, but for parked: a sweep takes a timer that the other one is about to start for one that died.
-    "two sweeps": Scenario(two_sweeps, 2, 3),
-    "two sweeps x cancel": Scenario(partial(two_sweeps, _add_cancel), 1, 2),
-    "two sweeps x reschedule": Scenario(partial(two_sweeps, _add_reschedule), 1, 2),
+    # Only the first page of the history is read.
+    "cancel x due time, history in pages": Scenario(partial(cancel_when_due, 0, history_page=2), 2, 3),
+    "cancel x cancel": Scenario(two_cancels, 0, 3),
+    "reschedule x due time": Scenario(reschedule_when_due, 2, 3),
+    "reschedule x due time, stop of ended is an error": Scenario(partial(reschedule_when_due, StopOfEnded.ERROR), 1, 3),
+    "reschedule x cancel": Scenario(reschedule_and_cancel, 0, 3),
+    "reschedule x cancel, index lags": Scenario(partial(reschedule_and_cancel, index_lags=True), None, 2),
+    "reschedule x reschedule": Scenario(two_reschedules, None, 3),
+    "repeated schedule": Scenario(partial(repeated_schedule, "first", "second", "third"), 2, 3),
+    # A repeated request returns 200 for a cancelled task, or makes a second one.
+    "repeated schedule x cancel": Scenario(repeated_schedule_and_cancel, 0, 3),
+    # A sweep takes an execution that the other one is about to start for one that died.
+    "two sweeps": Scenario(two_sweeps, 1, 3),
+    "two sweeps x cancel": Scenario(partial(two_sweeps, _add_cancel), 0, 2),
+    "two sweeps x reschedule": Scenario(partial(two_sweeps, _add_reschedule), None, 2),
     "two sweeps, describe lags": Scenario(partial(two_sweeps, describe_lags=True), 0, 1),
     "two sweeps x cancel, describe lags": Scenario(partial(two_sweeps, _add_cancel, describe_lags=True), None, 1),
     "two sweeps x cancel, index lags": Scenario(partial(two_sweeps, _add_cancel, index_lags=True), None, 1),
     "two sweeps x parked": Scenario(partial(two_sweeps, lose=_parked), 3, 3),
-    "two sweeps x overdue parked": Scenario(partial(two_sweeps, lose=_overdue_parked), 1, 2),
-    "two sweeps x overdue parked x cancel": Scenario(partial(two_sweeps, _add_cancel, _overdue_parked), 0, 2),
+    "two sweeps x overdue parked": Scenario(partial(two_sweeps, lose=_overdue_parked), 0, 2),
+    "two sweeps x overdue parked x cancel": Scenario(partial(two_sweeps, _add_cancel, _overdue_parked), None, 2),
     "parked x cancel x sweep": Scenario(partial(parked_and_sweep, _add_cancel, "ThrottlingException"), 3, 3),
     "parked x reschedule x sweep": Scenario(partial(parked_and_sweep, _add_reschedule, "ThrottlingException"), 3, 3),
-    "lost start x cancel x sweep": Scenario(partial(parked_and_sweep, _add_cancel, "lost", describe_lags=True), 2, 3),
-    # Fails today: the sweeper forgets that a dead timer had entered its publish.
-    "cancel after re-arm": Scenario(cancel_after_rearm, 2, 3),
+    "lost start x cancel x sweep": Scenario(partial(parked_and_sweep, _add_cancel, "lost", describe_lags=True), 3, 3),
+    # The sweeper forgets that a dead execution had entered its publish.
+    "cancel after re-arm": Scenario(cancel_after_rearm, 3, 3),
     "cancel by tag x schedule": Scenario(schedule_and_cancel_tagged, 3, 3),
-    # Fails today: the index does not know the task yet.
+    # The index does not know the task yet.
     "cancel by tag x schedule, index lags": Scenario(partial(schedule_and_cancel_tagged, index_lags=True), 1, 2),
     "list x arming": Scenario(partial(list_while_sweeping, "sweep"), 3, 3),
-    # Fails today: the task steps back from SCHEDULED to PARKED, which was read before.
+    # The task steps back from SCHEDULED to PARKED, which was read before.
     "list x refused arming": Scenario(partial(list_while_sweeping, "sweep", fault="ThrottlingException"), 3, 3),
-    # Fails today: the same.
+    # The same, and it has another due time by then.
     "list x reschedule to a far time": Scenario(list_while_rescheduling, 3, 3),
     "recorder x recorder": Scenario(two_recorders, 3, 3),
-    "recorder x two sweeps": Scenario(recorder_and_sweeps, 2, 3),
-    # Fail today: after 5 s a reader takes a missing number for lost, and it is written all the same.
-    "slow recorder x reader": Scenario(partial(slow_recorder_and_readers, "reader"), 2, 3),
-    "slow recorder x reader x reader": Scenario(partial(slow_recorder_and_readers, "reader A", "reader B"), 1, 2),
+    "recorder x two sweeps": Scenario(recorder_and_sweeps, 1, 3),
+    # A reader takes a missing sequence number for lost, and it is written all the same.
+    "slow recorder x reader": Scenario(partial(slow_recorder_and_readers, "reader"), 1, 3),
+    "slow recorder x reader x reader": Scenario(partial(slow_recorder_and_readers, "reader A", "reader B"), 0, 2),
 }
 
 
@@ -335,9 +350,9 @@ def _move_unconditionally(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a change of state overwrite whatever the table has by then."""
     move = Registry.move
 
-    def overwrite(registry: Registry, record: Record, state: State, *, now_ms: int) -> bool:
+    def overwrite(registry: Registry, record: Record, state: State, **more: Any) -> bool:  # noqa: ANN401 - as it was
         now = registry.get(record.task.id)
-        return now is not None and move(registry, replace(record, task=now.task, state=now.state), state, now_ms=now_ms)
+        return now is not None and move(registry, replace(record, task=now.task, state=now.state), state, **more)
 
     monkeypatch.setattr(Registry, "move", overwrite)
 
@@ -351,6 +366,41 @@ def _record_unconditionally(monkeypatch: pytest.MonkeyPatch) -> None:
         return {**update, "ConditionExpression": update["ConditionExpression"].replace(" AND #state <> :state", "")}
 
     monkeypatch.setattr(Registry, "emission", overwrite)
+
+
+def _take_missing_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    fate = Timer.fate
+
+    def dead(timer: Timer, task: Task) -> tuple[Fate, int | None]:
+        found, ended_ms = fate(timer, task)
+        return (Fate.DEAD if found is Fate.MISSING else found), ended_ms
+
+    monkeypatch.setattr(Timer, "fate", dead)
+    monkeypatch.setattr(Timer, "has_entered", lambda *_: False)
+
+
+def _stop_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither look before a stop, nor start a publish again that was interrupted."""
+    monkeypatch.setattr(Timer, "_look", lambda *_: None)
+    monkeypatch.setattr(AwsEngine, "_resume", lambda *_: None)
+
+
+def _read_one_page_of_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    def first_page(timer: Timer, task: Task) -> Any:  # noqa: ANN401 - events of Step Functions
+        arn = timer._arn(task)  # noqa: SLF001 - the code that is mutated
+        call = timer._client.get_execution_history  # noqa: SLF001 - the same
+        return call(executionArn=arn, maxResults=1000, includeExecutionData=False)["events"]
+
+    monkeypatch.setattr(Timer, "_history_events", first_page)
+
+
+def _take_over_without_tombstone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def take_over(registry: Registry, key: IdempotencyKey, holder: KeyHolder, task: Task, state: State) -> bool:
+        values = {"task": {"S": task.id}, "fingerprint": {"S": key.fingerprint}}
+        update = registry._key_update(key.name, holder.task_id, values)  # noqa: SLF001 - the code that is mutated
+        return registry._write(update) and registry.put(task, state, key=key.name)  # noqa: SLF001 - the same
+
+    monkeypatch.setattr(Registry, "take_over_key", take_over)
 
 
 @dataclass(frozen=True)
@@ -368,6 +418,40 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a recording has no condition": Mutation(
         _record_unconditionally, "recorder x recorder", "the event log does not have each published task once"
+    ),
+    "a missing execution counts as dead": Mutation(
+        _take_missing_for_dead, "two sweeps, describe lags", "two live executions of one task"
+    ),
+    "a cancel stops without looking": Mutation(
+        _stop_without_looking, "cancel x due time", "409, and the message was delayed"
+    ),
+    "one page of the history is read": Mutation(
+        _read_one_page_of_the_history, "cancel x due time, history in pages", "503, and no service had failed"
+    ),
+    "a publish of an earlier execution is forgotten": Mutation(
+        lambda patch: patch.setattr(Timer, "has_entered", lambda *_: False),
+        "cancel after re-arm",
+        "cancel 200, and the message was published",
+    ),
+    "a list reads parked tasks once": Mutation(
+        lambda patch: patch.setattr("task_scheduler.aws.registry._READING_ORDER", tuple(State)),
+        "list x refused arming",
+        "a list misses a task that is open all the time",
+    ),
+    "a reader skips a number without sealing it": Mutation(
+        lambda patch: patch.setattr(EventLog, "seal", lambda *_: True),
+        "slow recorder x reader",
+        "a reader that followed the event log missed an event",
+    ),
+    "a key is taken over without a tombstone": Mutation(
+        _take_over_without_tombstone,
+        "repeated schedule",
+        "one key, and two tasks",
+    ),
+    "a cancel by tag looks once": Mutation(
+        lambda patch: patch.setattr("task_scheduler.aws.engine._INDEX_LAG_MS", 0),
+        "cancel by tag x schedule, index lags",
+        "a cancel by tag misses a task that was accepted before",
     ),
 }
 
