@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -37,17 +36,9 @@ _logger: Final = logging.getLogger(__name__)
 _session: Final = get_session()  # botocore alone: boto3 on top of it would lengthen every cold start
 
 
-class Patience(Enum):
-    """How often and how long a client attempts a call."""
-
-    USUAL = _QUICK
-    POLL = _POLL
-    ONCE = _ONCE
-
-
-def client(service: str, patience: Patience = Patience.USUAL) -> Any:  # noqa: ANN401 - each service has a client of its own
-    """Return a client of a service."""
-    return _session.create_client(service, config=patience.value)
+def client(service: str, *, poll: bool = False, once: bool = False) -> Any:  # noqa: ANN401 - each service has a client of its own
+    """Return a client of a service: one for polls, whose calls have little time, or one that attempts a call once."""
+    return _session.create_client(service, config=_ONCE if once else _POLL if poll else _QUICK)
 
 
 def on_throttle(tell: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from task_scheduler.aws import names
 from task_scheduler.aws.census import Census
-from task_scheduler.aws.clients import Patience, client
+from task_scheduler.aws.clients import client
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Recorder
@@ -27,25 +27,23 @@ def now_ms() -> int:
 
 
 @cache
-def _dynamodb(patience: Patience) -> Any:  # noqa: ANN401 - as of client()
+def _dynamodb(*, poll: bool = False, once: bool = False) -> Any:  # noqa: ANN401 - as of client()
     """Return one client for both tables; a second one would take its time at every start."""
-    return client("dynamodb", patience)
+    return client("dynamodb", poll=poll, once=once)
 
 
 @cache
 def registry() -> Registry:
     """Return the tasks table."""
-    return Registry(
-        _dynamodb(Patience.USUAL), os.environ[names.TASKS_TABLE], retention_days=_days(names.TASK_RETENTION_DAYS)
-    )
+    return Registry(_dynamodb(), os.environ[names.TASKS_TABLE], retention_days=_days(names.TASK_RETENTION_DAYS))
 
 
 @cache
-def event_log(patience: Patience = Patience.USUAL) -> EventLog:
+def event_log(*, poll: bool = False) -> EventLog:
     """Return the events table."""
     table = os.environ[names.EVENTS_TABLE]
     days = _days(names.EVENT_RETENTION_DAYS)
-    return EventLog(_dynamodb(patience), table, os.environ[names.TASKS_TABLE], retention_days=days, now_ms=now_ms)
+    return EventLog(_dynamodb(poll=poll), table, os.environ[names.TASKS_TABLE], retention_days=days, now_ms=now_ms)
 
 
 @cache
@@ -56,7 +54,7 @@ def timer() -> Timer:
 
 def engine(observer: Observer, *, polls: bool = False) -> AwsEngine:
     """Return the engine behind the API, or the one behind its event stream, which polls."""
-    log = event_log(Patience.POLL if polls else Patience.USUAL)
+    log = event_log(poll=polls)
     window = _days(names.ARMING_WINDOW_DAYS)
     return AwsEngine(
         registry(), timer(), log, arming_window_days=window, now_ms=now_ms, observer=observer, threads=_THREADS
@@ -65,7 +63,7 @@ def engine(observer: Observer, *, polls: bool = False) -> AwsEngine:
 
 def recorder(observer: Observer) -> Recorder:
     """Return what writes emissions down."""
-    return Recorder(_dynamodb(Patience.ONCE), registry(), event_log(), now_ms=now_ms, observer=observer)
+    return Recorder(_dynamodb(once=True), registry(), event_log(), now_ms=now_ms, observer=observer)
 
 
 def sweeper(observer: Observer) -> Sweeper:

@@ -17,8 +17,8 @@ class Raw:
         yield b"{}"
 
 
-@pytest.mark.parametrize("patience", clients.Patience)
-def test_a_call_says_who_makes_it(monkeypatch: pytest.MonkeyPatch, patience: clients.Patience) -> None:
+@pytest.mark.parametrize("kind", [{}, {"poll": True}, {"once": True}])
+def test_a_call_says_who_makes_it(monkeypatch: pytest.MonkeyPatch, kind: dict[str, bool]) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
     callers = []
@@ -27,7 +27,7 @@ def test_a_call_says_who_makes_it(monkeypatch: pytest.MonkeyPatch, patience: cli
         callers.append(request.headers["User-Agent"].decode())
         return AWSResponse(request.url, 200, {}, Raw())  # type: ignore[arg-type]  # any mapping will do
 
-    client = clients.client("dynamodb", patience)
+    client = clients.client("dynamodb", **kind)
     client.meta.events.register("before-send", answer)
     client.get_item(TableName="t", Key={"id": {"S": "1"}})
     assert callers == [f"task-scheduler/{__version__}"]
