@@ -70,7 +70,7 @@ def _untrue(cancels: Sequence[Cancel], published: Published) -> list[str]:
 def harmless(
     cancels: Sequence[Cancel], published: Published, executions: Mapping[str, str], *, prompt_s: float
 ) -> Outcome:
-    """A task whose cancels were all rejected is published, and in time; what the other cancels said has to be true, too.
+    """A task whose cancels were all rejected is published in time, and what the other cancels said is true, too.
 
     A cancel that meets the very end of the wait may interrupt the publish; then another execution has to do it at once,
     and the message may go out twice.

@@ -152,7 +152,7 @@ class Api:
             self._accept(answer.body, keyed=keyed)
         elif path == "/schedule/batch":
             for result in results:
-                self._accept(result, keyed=False)
+                self._accept(result, keyed=keyed)
         elif path == "/cancel/batch":
             self.ledger.cancelled |= {result["id"] for result in results}
         elif path == "/cancel" or method == "DELETE":

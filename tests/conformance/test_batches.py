@@ -1,11 +1,13 @@
 """POST /schedule/batch and /cancel/batch: many at once, each for itself."""
 
+import uuid
 from typing import Final
 
 import pytest
 
-from tests.conformance.api import PAST, Api
+from tests.conformance.api import IDEMPOTENCY_KEY, PAST, Api
 from tests.conformance.clock import DAY_MS, iso, now_ms
+from tests.conformance.contract import JsonObject
 from tests.conformance.event_log import EventLog
 from tests.conformance.task_list import tag_query, unique_tag, wait_until_listed
 
@@ -69,6 +71,23 @@ def test_batches_have_1_to_100_items(api: Api, path: str) -> None:
     for content in (b"", b"[]", b"null", b"{", b"\xff"):
         assert api.send("POST", path, content=content).status == 400, content
     assert len(api.send("POST", path, body={name: [item] * 100}).body["results"]) == 100
+
+
+def test_a_batch_with_a_key_can_be_repeated(api: Api) -> None:
+    headers = {IDEMPOTENCY_KEY: f"batch {uuid.uuid4()}"}
+    tasks: list[object] = [{"in": "1h", "message": 1}, {"message": "no time"}, {"in": "2h", "message": 1}]
+
+    def send(items: list[object]) -> list[JsonObject]:
+        return list(api.send("POST", "/schedule/batch", body={"tasks": items}, headers=headers).body["results"])
+
+    first = send(tasks)
+    assert [result["status"] for result in first] == [200, 400, 200]
+    assert send(tasks) == first
+    api.cancel(first[0]["id"])
+    changed = send([tasks[0], {"in": "1h", "message": "with a time"}, {"in": "3h", "message": 1}])
+    assert [result["status"] for result in changed] == [409, 200, 409]
+    alone = api.send("POST", "/schedule", body=tasks[0], headers=headers)
+    assert alone.body["id"] not in {first[0]["id"], first[2]["id"]}
 
 
 def test_a_secret_beside_the_items_is_not_kept_with_them(api: Api) -> None:

@@ -72,9 +72,16 @@ def test_a_page_reads_on_from_any_event(api: Api, log: EventLog) -> None:
         )
 
 
-def test_nothing_follows_a_position_ahead_of_the_log(api: Api, log: EventLog) -> None:
-    ahead = log.position + 1_000_000
-    assert api.send("GET", f"/events?after={ahead}").body == {"events": [], "position": ahead}
+def test_a_position_ahead_of_the_log_becomes_its_end(api: Api, log: EventLog) -> None:
+    """It belongs to a log that is gone, and a reader that kept it would miss all that is new."""
+    end = log.position
+    page = api.send("GET", f"/events?after={end + 1_000_000}").body
+    assert page["events"] == []
+    assert end <= page["position"] < end + 1_000_000
+    new = api.schedule({"timestamp": PAST, "message": "new"})
+    log.wait_for([new])
+    read = api.send("GET", f"/events?after={page['position']}&limit=1000").body["events"]
+    assert new.id in {envelope["metadata"]["id"] for envelope in read}
 
 
 def test_a_page_has_100_events_unless_a_limit_is_given(api: Api, log: EventLog) -> None:

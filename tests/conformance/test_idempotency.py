@@ -92,20 +92,22 @@ def test_of_different_bodies_at_once_one_wins(api: Api, key: str) -> None:
     assert api.task(won.body["id"])["message"] == body["message"]
 
 
-def test_a_key_is_used_up_whatever_became_of_its_task(api: Api, log: EventLog, key: str) -> None:
-    """Emitted, cancelled or changed: the same request makes no second task."""
+def test_a_repeated_key_never_makes_a_second_task(api: Api, log: EventLog, key: str) -> None:
+    """Nor is it answered with 200 for a task that will not be emitted."""
     out = _schedule(api, key, {"timestamp": PAST, "message": "out"}).body
     log.wait_for([api.ledger.accepted[out["id"]]])
     assert _schedule(api, key, {"timestamp": PAST, "message": "out"}).body == out
     body = {"in": "1h", "message": "never"}
     gone = _schedule(api, key + "cancelled", body).body["id"]
     api.cancel(gone)
-    assert _schedule(api, key + "cancelled", body).body["id"] == gone
+    again = _schedule(api, key + "cancelled", body)
+    assert again.status == 409
+    assert f"{gone}, which was cancelled at" in again.errors[0]
     assert api.task(gone)["status"] == "cancelled"
     moved = _schedule(api, key + "changed", body).body["id"]
     later = api.change(moved, {"in": "5h", "message": "later"})
-    again = _schedule(api, key + "changed", body).body
-    assert (again["id"], again["timestamp"]) == (moved, later.timestamp)
+    repeated = _schedule(api, key + "changed", body).body
+    assert (repeated["id"], repeated["timestamp"]) == (moved, later.timestamp)
 
 
 def test_a_refused_request_does_not_use_its_key_up(api: Api, key: str) -> None:

@@ -49,6 +49,26 @@ def test_each_route_says_which_methods_it_takes(api: Api) -> None:
             assert method in answer.errors[0]
 
 
+@pytest.mark.parametrize("path", ["/health", "/openapi.json", "/tasks", "/events", "/"])
+def test_head_has_the_status_and_type_of_get_and_no_body(api: Api, path: str) -> None:
+    get = api.http.get(path, headers=api.secret)
+    for accept in ("*/*", "text/event-stream"):  # which does not wait for an event
+        head = api.http.head(path, headers={**api.secret, "accept": accept})
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_head_does_nothing_where_get_changes_something(api: Api) -> None:
+    assert api.http.head("/schedule", headers=api.secret).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/tasks?status=scheduled&status=failed", "/events?after=1&limit=2&after=1"])
+def test_a_parameter_that_is_given_twice_is_rejected(api: Api, path: str) -> None:
+    answer = api.send("GET", path)
+    assert answer.status == 400
+    assert "is given more than once" in answer.errors[0]
+
+
 def test_unknown_routes_are_404(api: Api) -> None:
     for path in (
         "/nowhere",
