@@ -30,7 +30,7 @@ _WINDOW_PART: Final = 0.4  # of the run: what is due later than this from now is
 _LEAST_WINDOW_S: Final = 1.0  # that the setting may have
 _SWEEP_S: Final = 5
 _LOOK_S: Final = 3
-_PASSED_S: Final = 7  # readers pass a number that is missing after 5 s (event_log.GAP_MS)
+_PASSED_S: Final = 7  # readers seal a number that is missing for 2 s (event_log.SEAL_AFTER_MS)
 _CAUGHT_UP_S: Final = 60
 _OVERTIME_S: Final = 600
 """How much longer than planned things go wrong at most, while there is still something to ask or to answer."""

@@ -13,9 +13,9 @@ from stacks.settings import Settings
 STAGE: Final = "v1"
 EVENTS: Final = "events"
 
-# An idle listener polls every 25 s, one of a busy stream three times a second. So the limit lets a tenth of
+# An idle listener polls every 22 s, one of a busy stream three times a second. So the limit lets a tenth of
 # the listeners be busy at any time, or all of them every few seconds; if only idle ones reach it, each for
-# 25 s, they hold 10 Lambda environments a listener: with the default of 50, half of a usual account's 1,000.
+# 22 s, they hold 9 Lambda environments a listener: with the default of 50, almost half of a usual account's 1,000.
 POLLS_PER_SECOND_AND_LISTENER: Final = 0.4
 
 

@@ -13,7 +13,7 @@ from task_scheduler.client.errors import TaskSchedulerError, UnexpectedAnswerErr
 
 CONTENT_TYPE: Final = "text/event-stream"
 SILENCE_S: Final = 60.0
-"""After how long without a byte a connection counts as dead: a comment comes every 15 s, on AWS every 25 s."""
+"""After how long without a byte a connection counts as dead: a comment comes every 15 s, on AWS every 22 s."""
 
 _RETRY_S: Final = 0.25  # what the service asks for, until it does
 _LEAST_RETRY_S: Final = 0.05
@@ -73,7 +73,7 @@ class Feed:
         asked = 0.0
         if isinstance(outcome, httpx.RequestError):
             why: TaskSchedulerError = errors.unreachable(outcome, self._url)
-        elif self.is_stream(outcome):  # on AWS each ends after events, or after 25 s
+        elif self.is_stream(outcome):  # on AWS each ends after events, or after 22 s
             return self._retry_s, None
         elif outcome.status_code == _OK:
             raise errors.unexpected(outcome, self._url)

@@ -21,7 +21,7 @@ from tests.fuzz.gateway import LateApplication
 
 pytestmark = pytest.mark.slow
 
-# A page of events, never the stream, which does not end on the local engine and waits for 25 s on AWS.
+# A page of events, never the stream, which does not end on the local engine and waits for 22 s on AWS.
 PAGES: Final = {"Accept": "application/json"}
 
 # Nothing that they are asked with could be wrong.

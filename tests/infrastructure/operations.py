@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 
+from task_scheduler.aws.event_log import SEAL_AFTER_MS
 from task_scheduler.aws.registry import State
 from task_scheduler.task import Task
 from tests.conformance.clock import eventually, now_ms
@@ -80,6 +81,15 @@ def follows(laboratory: Laboratory) -> bool:
     return answer.is_success and "\ndata: " in answer.text
 
 
+def skips(laboratory: Laboratory) -> bool:
+    """Reserve a number that is never used, and read what follows it."""
+    number = laboratory.log.take_numbers(1)
+    if not records(laboratory):
+        return False
+    time.sleep(SEAL_AFTER_MS / 1000 + 0.5)
+    return reads_events(laboratory, f"after={number - 1}")
+
+
 def records(laboratory: Laboratory, *, size: int = 0) -> bool:
     task = laboratory.task(in_ms=0, size=size)
     return hands_over(laboratory, task) and laboratory.state(task) is State.EMITTED
@@ -101,13 +111,15 @@ def hands_over(laboratory: Laboratory, task: Task) -> bool:
 def sweeps(laboratory: Laboratory) -> dict[str, bool]:
     """Sweep once; tell what of all that a sweep does was done."""
     parked = laboratory.task(State.PARKED)
-    dead = laboratory.task(in_ms=-2 * MINUTE_MS)
+    missing = laboratory.task(in_ms=-2 * MINUTE_MS)
+    dead = laboratory.aborted(laboratory.task(in_ms=-2 * MINUTE_MS))
     published = laboratory.published(in_ms=-2 * MINUTE_MS)
     hopeless = laboratory.given_up()
     time.sleep(BEHIND_S)
     laboratory.invoke("Sweeper/")
     return {
         "arm": laboratory.execution(parked) == "RUNNING",
+        "start what is missing": laboratory.execution(missing) is not None,
         "rearm": laboratory.execution(dead, revision=2) is not None,
         "record for the recorder": laboratory.state(published) is State.EMITTED,
         "give up": laboratory.state(hopeless) is State.FAILED,
@@ -149,6 +161,7 @@ _STREAM: Final[Mapping[str, Callable[[Laboratory], object]]] = {
     "read the next events": lambda laboratory: reads_events(laboratory, "after=0"),
     "read the last events": lambda laboratory: reads_events(laboratory, "before=1000"),
     "follow the stream": follows,
+    "skip a number that is never used": skips,
 }
 _RECORDER: Final[Mapping[str, Callable[[Laboratory], object]]] = {
     "record": records,

@@ -34,8 +34,14 @@ CANCELS: Final = STOPS | {"cancel what is parked", "cancel at the last moment"}
 LATE: Final = frozenset({"refuse to cancel what is published"})
 LOOKS: Final = frozenset({"show"})
 LISTS: Final = frozenset({"list"})
-PAGES: Final = frozenset({"read the last events", "follow the stream"})
-SWEEPS: Final = frozenset({"arm", "rearm", "record for the recorder", "give up"})
+PAGES: Final = frozenset({"read the next events", "read the last events", "follow the stream"})
+SKIPS: Final = frozenset({"skip a number that is never used"})
+SWEEPS: Final = frozenset({"arm", "start what is missing", "rearm", "record for the recorder", "give up"})
+
+
+# What is not tried, as a function does it once a minute or in trouble only.
+CHECKPOINT: Final = "EventLog._make_checkpoint: once a minute"
+BOOKMARK: Final = "Registry.bookmark: where a sweep is interrupted"
 
 
 def own_log(role: str) -> dict[Call, str]:
@@ -61,16 +67,18 @@ NEEDED_BY: Final[Mapping[str, Mapping[Call, frozenset[str] | str]]] = {
         **own_log(API),
     },
     STREAM: {
-        ("dynamodb:GetItem", EVENTS): PAGES,
-        ("dynamodb:Query", EVENTS): PAGES | {"read the next events"},
-        ("dynamodb:BatchGetItem", TASKS): PAGES | {"read the next events"},
-        ("secretsmanager:GetSecretValue", SECRET): PAGES | {"read the next events"},
+        ("dynamodb:GetItem", EVENTS): PAGES | SKIPS,
+        ("dynamodb:Query", EVENTS): PAGES | SKIPS,
+        ("dynamodb:PutItem", EVENTS): SKIPS,
+        ("dynamodb:BatchGetItem", TASKS): PAGES,
+        ("secretsmanager:GetSecretValue", SECRET): PAGES | SKIPS,
         **own_log(STREAM),
     },
     RECORDER: {
-        # Without it the recording is tried, and finds out by itself, but it has used up a number: readers wait for it.
+        # Without it the recording is attempted, and finds out by itself, but it has used up a sequence number.
         ("dynamodb:GetItem", TASKS): frozenset({"pass over what is recorded"}),
         ("dynamodb:UpdateItem", TASKS): frozenset({"record"}),
+        ("dynamodb:GetItem", EVENTS): CHECKPOINT,
         ("dynamodb:PutItem", EVENTS): frozenset({"record"}),
         ("dynamodb:UpdateItem", EVENTS): frozenset({"record"}),
         ("sqs:ReceiveMessage", QUEUE): LAMBDA_QUEUE,
@@ -81,11 +89,15 @@ NEEDED_BY: Final[Mapping[str, Mapping[Call, frozenset[str] | str]]] = {
     SWEEPER: {
         ("dynamodb:Query", BY_DUE): SWEEPS,
         ("dynamodb:BatchGetItem", TASKS): SWEEPS,
-        ("dynamodb:UpdateItem", TASKS): SWEEPS,
+        ("dynamodb:UpdateItem", TASKS): SWEEPS - {"start what is missing"},
+        ("dynamodb:GetItem", TASKS): BOOKMARK,
+        ("dynamodb:PutItem", TASKS): BOOKMARK,
+        ("dynamodb:GetItem", EVENTS): CHECKPOINT,
         ("dynamodb:PutItem", EVENTS): frozenset({"record for the recorder"}),
         ("dynamodb:UpdateItem", EVENTS): frozenset({"record for the recorder"}),
-        ("states:StartExecution", MACHINE): frozenset({"arm", "rearm"}),
+        ("states:StartExecution", MACHINE): frozenset({"arm", "start what is missing", "rearm"}),
         ("states:DescribeExecution", EXECUTIONS): SWEEPS - {"arm"},
+        ("states:GetExecutionHistory", EXECUTIONS): frozenset({"rearm"}),
         **own_log(SWEEPER),
     },
     TIMER: {

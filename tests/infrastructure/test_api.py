@@ -39,6 +39,7 @@ def test_the_stream_of_events_has_a_function_of_its_own(stack: Synthesis) -> Non
         "{proxy+}/ANY": "Api/Function",
         "events/ANY": "Api/Function",
         "events/GET": "Api/Stream",
+        "events/HEAD": "Api/Stream",
     }
 
 
