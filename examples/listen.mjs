@@ -1,6 +1,6 @@
 // Prints every message as it is emitted, with the fetch of Node 20 or newer: node listen.mjs [FILE]
 //
-// It comes back by itself after a cut, where it was. On AWS every answer ends after at most 25 seconds, and coming back
+// It comes back by itself after a cut, where it was. On AWS every answer ends after at most 22 seconds, and coming back
 // is how it goes on. With a FILE it keeps its position there: what is emitted while it is stopped is printed when it
 // runs again, for as long as the service keeps events (7 days).
 
@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 const base = (process.env.TASK_SCHEDULER_URL || "http://127.0.0.1:8000").replace(/\/+$/, "");
 const secret = process.env.TASK_SCHEDULER_SECRET;
 const file = process.argv[2];
-const SILENCE_MS = 60_000; // a live stream sends a comment every 15 s, a long poll ends after 25 s
+const SILENCE_MS = 60_000; // a live stream sends a comment every 15 s, a long poll ends after 22 s
 const LONGEST_PAUSE_MS = 30_000;
 
 if (!URL.canParse(base)) stop(`TASK_SCHEDULER_URL is no URL: ${base}`);

@@ -104,7 +104,9 @@ class TaskSchedulerStack(cdk.Stack):
         recorder.function.may("dynamodb:GetItem", on=registry.table_arn)
         for writer in (recorder.function, sweeper.function):  # the sweeper records what the recorder could not
             writer.may("dynamodb:UpdateItem", on=registry.table_arn)
-            writer.may("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=event_log.table_arn)
+            writer.may(
+                "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", on=event_log.table_arn
+            )
             # In an upgrade, readers are replaced before those who write what the old readers do not know.
             writer.node.add_dependency(api.stream)
 

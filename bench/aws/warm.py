@@ -101,7 +101,6 @@ def bare() -> Handler:
                 "created": {"N": "1795300000000"},
                 "event": {"S": text},
                 "changed": {"N": "0"},
-                "fingerprint": {"S": ""},
                 "bucket": {"S": "scheduled#1"},
                 "due_id": {"S": f"00063931100000#{task_id}"},
             },

@@ -39,6 +39,7 @@ _Item = TypeVar("_Item")
 
 _ATTEMPTS: Final = 3
 _KEEPS_CHANGING: Final = "The task keeps changing; please try again."
+_KEY_IS_BUSY: Final = "The Idempotency-Key is being used by another request; please send this one again."
 _NO_TIME: Final = "There was no time left for this item; please send it again."
 _DAY_MS: Final = 86_400_000
 _POLL_S: Final = 0.25
@@ -148,7 +149,7 @@ class AwsEngine:
                     raise KeyConflictError
             if stored is not None:
                 return stored, False
-        raise UnavailableError(_KEEPS_CHANGING)
+        raise UnavailableError(_KEY_IS_BUSY)
 
     def _repeat(self, stored: Record, key: IdempotencyKey | None) -> Task:
         """Respond to a repeated request; the one before it may have died before it started the timer."""
@@ -210,15 +211,16 @@ class AwsEngine:
         while True:
             page = await self.tasks(TaskQuery(status=Status.SCHEDULED, tag=tag, after=after), limit=MAX_BATCH)
             ids = [task.id for task in page.tasks if task.id not in outcomes]
-            outcomes |= dict(zip(ids, self._each(self._cancel, ids), strict=True))
+            outcomes |= dict(zip(ids, self._each(self._cancel, ids, end_ms=started_ms + BATCH_MS), strict=True))
             after = page.next
             waited_ms = self._now_ms() - started_ms
-            if waited_ms >= BATCH_MS or (after is None and waited_ms >= _INDEX_LAG_MS):
+            is_over = waited_ms >= BATCH_MS
+            if is_over or (after is None and waited_ms >= _INDEX_LAG_MS):
                 break
             if after is None:
                 self._sleep((_INDEX_LAG_MS - waited_ms) / 1000)
         cancelled = sum(isinstance(outcome, Task) for outcome in outcomes.values())
-        return TagCancellation(cancelled, len(outcomes) - cancelled, more=after is not None)
+        return TagCancellation(cancelled, len(outcomes) - cancelled, more=is_over)
 
     async def reschedule(self, task_id: str, change: Callable[[Task], Task]) -> Task:
         """Stop the timer, then write the next revision, then start its timer.
@@ -316,9 +318,11 @@ class AwsEngine:
             except (BotoCoreError, ClientError) as second:
                 _logger.warning("Nor could the task be parked: %s", code(second), extra=about)
 
-    def _each(self, call: Callable[[_Item], Task], items: Sequence[_Item]) -> list[Task | EngineError]:
+    def _each(
+        self, call: Callable[[_Item], Task], items: Sequence[_Item], *, end_ms: int | None = None
+    ) -> list[Task | EngineError]:
         """Make a call for each item, as many as can be begun in time; return for each its task or its error."""
-        end_ms = self._now_ms() + BATCH_MS
+        end_ms = self._now_ms() + BATCH_MS if end_ms is None else end_ms
 
         def outcome(item: _Item) -> Task | EngineError:
             if self._now_ms() >= end_ms:

@@ -28,7 +28,7 @@ def now_ms() -> int:
 
 @cache
 def _dynamodb(*, poll: bool = False, once: bool = False) -> Any:  # noqa: ANN401 - as of client()
-    """Return one client for both tables; a second one would take its time at every start."""
+    """Return the client of each kind, shared by both tables: each one more takes its time at every start."""
     return client("dynamodb", poll=poll, once=once)
 
 

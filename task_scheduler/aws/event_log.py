@@ -313,19 +313,23 @@ class EventLog:
     def _make_checkpoint(self) -> None:
         """Make sure, before numbers are reserved, that there is a checkpoint for this minute.
 
-        It names the number after the last one reserved so far. So all numbers before it were reserved before this
-        minute, and all that are reserved in it come after.
+        It names a number that is not above any number reserved in this minute or a later one, whatever clocks say: an
+        environment whose clock is ahead has made a checkpoint of its own before it reserved, and this one, which may be
+        made after that but for an earlier minute, does not name a higher number. Hence the order of the two reads.
         """
         now_ms = self._now_ms()
         minute = now_ms // _MINUTE_MS
         if minute == self._checkpoint:
             return
+        first = self.position() + 1
+        for later in self._query(_CHECKPOINTS, minute, 1):
+            first = min(first, int(later["first"]["N"]))
         put: PutTypeDef = {
             "TableName": self._table,
             "Item": {
                 PAGE: {"N": str(_CHECKPOINTS)},
                 SEQUENCE: {"N": str(minute)},
-                "first": {"N": str(self.position() + 1)},
+                "first": {"N": str(first)},
                 EXPIRES_AT: {"N": str(self._expiry(now_ms + _MARGIN_MS))},
             },
             "ConditionExpression": "attribute_not_exists(#sequence)",

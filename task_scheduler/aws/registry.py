@@ -1,7 +1,7 @@
 """The tasks table: the source of truth about every task.
 
 Every change is a conditional write that names the state and the revision that it starts from. Beside the tasks there
-are rows that make them findable by a tag, or by an idempotency key, and expire with them.
+are rows for tags, idempotency keys and tombstones, which expire, and two bookmarks of the sweeper, which do not.
 """
 
 import time
@@ -41,7 +41,7 @@ class State(StrEnum):
     """A task's state as the table has it: what people see as scheduled is armed, or parked until it can be."""
 
     PARKED = "parked"
-    """No timer yet: the sweeper starts one."""
+    """The sweeper starts its timer; there may be one already if a start was attempted."""
     SCHEDULED = "scheduled"
     """A timer was or is being started for it."""
     EMITTED = "emitted"
@@ -111,8 +111,8 @@ class Registry:
     def claim_key(self, key: IdempotencyKey, task: Task) -> KeyHolder | None:
         """Claim a key for a task that is about to be put; return None, or the one that holds the key already.
 
-        A key costs one write. Whoever dies before the task is put leaves a key without a task, which the next request
-        with that key takes over.
+        A key costs one write. A request that dies before the put leaves a key without a task, which the next
+        request with that key takes over.
         """
         row = {
             TASK_ID: {"S": _key_id(key.name)},

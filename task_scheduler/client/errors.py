@@ -60,7 +60,7 @@ class TooLateError(ConflictError):
 
 
 class KeyConflictError(ConflictError):
-    """409 to a schedule: the idempotency key was used for another request."""
+    """409 to a schedule: the key was used for another request, or for a task that was cancelled or has failed."""
 
 
 class TooLargeError(ApiError):

@@ -21,7 +21,8 @@ LONG_POLL_S: Final = 22.0
 """How long a response may wait for an event.
 
 API Gateway gives an integration 29 s (AWS, API Gateway quotas), and the last look at the log may need two attempts of
-2.5 s each, with a pause of up to a second between them.
+2.5 s each for one of its calls, with a pause of up to a second between them. If more of them fail, API Gateway responds
+with 504.
 """
 
 _DEFAULT_TASKS: Final = 50

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from itertools import repeat
 from math import isnan, nan
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -158,7 +157,8 @@ class LocalEngine:
         self, tasks: Sequence[Task], keys: Sequence[IdempotencyKey | None] = ()
     ) -> list[Task | EngineError]:
         """Schedule tasks together: they share a commit."""
-        return await _each(map(self.schedule, tasks, keys or repeat(None)))
+        each = zip(tasks, keys or [None] * len(tasks), strict=True)
+        return await _each(self.schedule(task, key) for task, key in each)
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raises TaskNotFoundError."""

@@ -404,12 +404,30 @@ def test_a_batch_responds_within_twelve_seconds_whatever_is_throttled(world: Wor
     world.faults.delays[call] = 1
     world.faults.plan(call, *["throttled"] * 1_000)
     ids_of_all = [task.id for task in tasks]
-    for batch in (world.engine.schedule_all(tasks, keys), world.engine.cancel_all(ids_of_all)):
+    batches = (
+        world.engine.schedule_all(tasks, keys),
+        world.engine.cancel_all(ids_of_all),
+    )
+    for batch in batches:
         began_ms = world.clock.ms
         outcomes = run(batch)
         assert world.clock.ms - began_ms <= 12_000
         assert len(outcomes) == 100
         assert all(isinstance(outcome, Task | UnavailableError | TaskNotFoundError) for outcome in outcomes)
+
+
+def test_a_cancel_by_tag_responds_within_twelve_seconds_and_says_that_there_is_more(world: World) -> None:
+    for number in range(300):
+        run(world.engine.schedule(world.new_task(due_s=300, number=number, tags={"user": "42"})))
+    world.faults.delays["stop_execution"] = 0.07
+    began_ms, cancelled = world.clock.ms, 0
+    done = run(world.engine.cancel_tagged(("user", "42")))
+    assert world.clock.ms - began_ms <= 12_000
+    assert done.more
+    while done.more:
+        cancelled += done.cancelled
+        done = run(world.engine.cancel_tagged(("user", "42")))
+    assert cancelled + done.cancelled == 300
 
 
 def test_a_batch_is_repeated_by_its_key(world: World) -> None:

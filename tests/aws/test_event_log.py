@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from task_scheduler.aws.recorder import Emission
+from task_scheduler.aws.event_log import EventLog
+from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.registry import State
 from task_scheduler.task import Event, Task
 from tests.aws.world import CrashError, World
@@ -159,6 +160,16 @@ def test_the_oldest_events_are_found_in_few_reads_when_a_million_have_expired(
     assert sequences(world) == list(range(1_000_001, 1_000_011))
     assert world.faults.calls["query"] < 40
     assert world.faults.calls["put_item"] == 0
+
+
+def test_a_clock_that_is_behind_hides_no_event(world: World, emissions: list[Emission]) -> None:
+    """A millisecond is enough where a minute ends: the checkpoint of the minute before is made last."""
+    log = EventLog(world.dynamodb, "events", "tasks", retention_days=7, now_ms=lambda: world.clock.ms - 60_000)
+    assert all(world.recorder.record(emissions[:5]))
+    behind = Recorder(world.dynamodb, world.registry, log, now_ms=world.clock, observer=world.observed)
+    assert all(behind.record(emissions[5:]))
+    assert world.log.clamp(0) == 0
+    assert sequences(world) == list(range(1, 11))
 
 
 def test_a_position_outside_of_the_log_becomes_its_beginning_or_its_end(

@@ -10,6 +10,7 @@ import pytest
 
 from bench.cost import (
     EVENT_BYTES,
+    HOURS,
     LARGE,
     MOST_COPIED,
     REFERENCE_BYTES,
@@ -26,6 +27,7 @@ from bench.prices import OFFERS, PRICES
 from task_scheduler.aws import event_log, names
 from task_scheduler.aws.registry import State
 from task_scheduler.engine import IdempotencyKey
+from task_scheduler.http.routes import LONG_POLL_S
 from task_scheduler.task import Task, changed_task, new_task
 from tests.aws.world import World, run, tables
 
@@ -217,6 +219,10 @@ def test_a_listener_takes_the_units_that_the_page_counts(metered: tuple[World, M
     [event] = [item for item in meter.items("events") if "event" in item]
     meter.units[READS] += world.faults.calls["query"] * ceil(_bytes(event) / 4096)
     assert dict(meter.units) == of_dynamodb([Cost(size).streamed()])
+
+
+def test_a_listener_reconnects_as_often_as_a_poll_ends(size: int) -> None:
+    assert Cost(size).listener()["Lambda calls"] == HOURS * 3600 / LONG_POLL_S
 
 
 def test_every_usage_has_a_price_and_a_name_of_its_own(size: int) -> None:

@@ -19,7 +19,6 @@ from tests.fuzz.effort import effort
 pytestmark = pytest.mark.slow
 
 # How the next numbers end: written, or lost with their writer; each with its age.
-SHORT: Final = 20
 RUNS: Final = st.lists(
     st.tuples(
         st.sampled_from(["written", "written", "lost"]), st.integers(1, 6), st.sampled_from([0, 1_500, 2_500, 50_000])

@@ -4,7 +4,7 @@
 import { open, call } from "./api.js";
 import { LockedError } from "./secret.js";
 
-const QUIET_MS = 40_000; // a comment comes every 15 s, the end of a long poll after 25 s
+const QUIET_MS = 40_000; // a comment comes every 15 s, the end of a long poll after 22 s
 const PAUSES_MS = [1000, 2000, 4000, 8000, 15_000];
 
 /** Follows what is emitted, through every interruption, each event once and in order. */
