@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from task_scheduler.aws import environment
 from task_scheduler.aws.clients import code
 from task_scheduler.aws.metrics import watching
+from task_scheduler.aws.sweeper import Sweep
 from task_scheduler.metrics import Metric
 
 _SPARE_MS: Final = 10_000  # of the function's time, for the call that is under way when the sweep has to end
@@ -22,7 +23,15 @@ census = environment.census()
 def handler(_event: object, context: Any) -> None:  # noqa: ANN401 - Lambda's own
     """Sweep once, and count what was found."""
     end_ms = environment.now_ms() + context.get_remaining_time_in_millis() - _SPARE_MS
-    for name, number in sweeper.sweep(end_ms=end_ms).counts().items():
+    sweep = Sweep()
+    try:
+        sweeper.sweep(end_ms=end_ms, sweep=sweep)
+    except Exception:  # what it has found is reported; but no zeros, by which an alarm knows that a sweep has ended
+        for name, number in sweep.counts().items():
+            if number:
+                metrics.count(name, number)
+        raise
+    for name, number in sweep.counts().items():
         metrics.count(name, number)
     if environment.now_ms() < end_ms:
         count_scheduled()

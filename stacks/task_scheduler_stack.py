@@ -69,7 +69,6 @@ class TaskSchedulerStack(cdk.Stack):
             dead_letters=dead_letters,
             rest_api=api.rest,
             functions={"Api": api.function, "Recorder": recorder.function},
-            sweeper=sweeper.function,
             email=settings.alarm_email,
         )
         if settings.dashboard:

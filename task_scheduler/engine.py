@@ -50,6 +50,13 @@ class BusyError(UnavailableError):
     """The engine has as much to do as it can take on for now."""
 
 
+class NotAttemptedError(UnavailableError):
+    """There was no time left for an item of a batch."""
+
+    def __init__(self) -> None:
+        super().__init__("There was no time left for this item; please send it again.")
+
+
 class KeyConflictError(EngineError):
     """The idempotency key was used for another request."""
 
@@ -146,7 +153,7 @@ class Engine(Protocol):
     ) -> list[Task | EngineError]:
         """Schedule each task, with its key if keys are given; return for each what schedule() returns or raises.
 
-        An item that is not begun within BATCH_MS has UnavailableError.
+        An item that is not begun within BATCH_MS has NotAttemptedError.
         """
 
     async def get(self, task_id: str) -> Task:
@@ -164,7 +171,7 @@ class Engine(Protocol):
     async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
         """Cancel each task; return for each what cancel() returns or raises.
 
-        An item that is not begun within BATCH_MS has UnavailableError.
+        An item that is not begun within BATCH_MS has NotAttemptedError.
         """
 
     async def cancel_tagged(self, tag: tuple[str, str]) -> TagCancellation:

@@ -37,7 +37,6 @@ class Monitoring(Construct):
         dead_letters: Mapping[str, sqs.IQueue],
         rest_api: apigateway.RestApi,
         functions: Mapping[str, lambda_.Function],
-        sweeper: lambda_.Function,
         email: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -63,8 +62,9 @@ class Monitoring(Construct):
             )
         self._alarm(
             "SweeperSilent",
-            sweeper.metric_invocations(period=_LONGER, statistic="Sum"),
-            "The sweeper has not run for five minutes: nothing that dies is mended, and nothing tells of it.",
+            # Not its invocations, which count those that failed: it writes this figure when a sweep has ended.
+            counted(names.OVERDUE, period=_LONGER, statistic="SampleCount"),
+            "The sweeper has not completed a sweep for five minutes: nothing that dies is started again or reported.",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing=cloudwatch.TreatMissingData.BREACHING,
         )

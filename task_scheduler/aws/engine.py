@@ -23,6 +23,7 @@ from task_scheduler.engine import (
     IdempotencyKey,
     KeyConflictError,
     KeyOfEndedTaskError,
+    NotAttemptedError,
     Place,
     TagCancellation,
     TaskNotFoundError,
@@ -40,11 +41,11 @@ _Item = TypeVar("_Item")
 _ATTEMPTS: Final = 3
 _KEEPS_CHANGING: Final = "The task keeps changing; please try again."
 _KEY_IS_BUSY: Final = "The Idempotency-Key is being used by another request; please send this one again."
-_NO_TIME: Final = "There was no time left for this item; please send it again."
 _DAY_MS: Final = 86_400_000
 _POLL_S: Final = 0.25
 _LOOK_AGAIN_MS: Final = 10_000  # anybody may ask for problems
-_LOOKED_AT: Final = 100  # tasks: some may have been emitted a moment ago, which the index does not know yet
+_LOOKED_AT: Final = 100  # tasks: some were emitted a moment ago, or were given a time that had passed already
+_MOST_PAGES: Final = 10  # of such tasks
 _INDEX_LAG_MS: Final = 2_500
 """How long after a write the index may not show it; as a rule it takes well below a second (AWS, DynamoDB indexes)."""
 
@@ -97,11 +98,28 @@ class AwsEngine:
         due = timestamp.format(min(task.due_ms for task in overdue))
         return [f"Tasks are overdue: one was due at {due}. They are tried again, for a day at least."]
 
+    def _soonest_open_ms(self) -> int | None:
+        """Return before which due time no task is open, as far as the index knows.
+
+        The rows of a tag are those of all its tasks, and may be mostly of such as ended long ago.
+        """
+        with unavailable("The table of tasks"):
+            found = [place.due_ms for state in OPEN for place in self._registry.soonest(state)]
+        return min(found, default=None)
+
     def _overdue(self, state: State) -> list[Task]:
         until_ms = self._now_ms() - OVERDUE_MS
-        late = self._registry.due(state, until_ms=until_ms, after=None, limit=_LOOKED_AT)
-        records = self._registry.get_all([place.task_id for place in late])
-        return [record.task for record in records if record.state in OPEN and record.task.expected_ms <= until_ms]
+        place: Place | None = None
+        for _ in range(_MOST_PAGES):
+            late = self._registry.due(state, until_ms=until_ms, after=place, limit=_LOOKED_AT)
+            records = self._registry.get_all([one.task_id for one in late])
+            tasks = [record.task for record in records if record.state in OPEN]
+            if overdue := [task for task in tasks if task.expected_ms <= until_ms]:
+                return overdue
+            if len(late) < _LOOKED_AT:
+                break
+            place = late[-1]
+        return []
 
     async def schedule(self, task: Task, key: IdempotencyKey | None = None) -> Task:
         """Store a task and start its timer, if it is due soon enough for an execution."""
@@ -169,7 +187,9 @@ class AwsEngine:
         size = 0
         with unavailable("The table of tasks"):
             found = self._registry.find(query, limit=limit + 1)
-            places = {place.task_id: place for place in found[:limit]}
+            places: dict[str, Place] = {}
+            for place in found[:limit]:  # a task that was moved while the index was read is there twice
+                places.setdefault(place.task_id, place)
             end = after = found[limit - 1] if len(found) > limit else None
             last: Place | None = None
             for record in self._registry.get_all(list(places)):
@@ -207,11 +227,20 @@ class AwsEngine:
         """Cancel the scheduled tasks of a tag page by page, until the index must know those scheduled before."""
         started_ms = self._now_ms()
         outcomes: dict[str, Task | EngineError] = {}
+        query = TaskQuery(status=Status.SCHEDULED, tag=tag)
         after: Place | None = None
         while True:
-            page = await self.tasks(TaskQuery(status=Status.SCHEDULED, tag=tag, after=after), limit=MAX_BATCH)
+            page = TaskPage([], None)
+            if after is not None or (soonest_ms := self._soonest_open_ms()) is not None:
+                query = replace(query, after=after, from_ms=query.from_ms if after else soonest_ms)
+                page = await self.tasks(query, limit=MAX_BATCH)
             ids = [task.id for task in page.tasks if task.id not in outcomes]
-            outcomes |= dict(zip(ids, self._each(self._cancel, ids, end_ms=started_ms + BATCH_MS), strict=True))
+            found = self._each(self._cancel, ids, end_ms=started_ms + BATCH_MS)
+            outcomes |= {
+                task_id: outcome
+                for task_id, outcome in zip(ids, found, strict=True)
+                if not isinstance(outcome, NotAttemptedError)
+            }
             after = page.next
             waited_ms = self._now_ms() - started_ms
             is_over = waited_ms >= BATCH_MS
@@ -326,7 +355,7 @@ class AwsEngine:
 
         def outcome(item: _Item) -> Task | EngineError:
             if self._now_ms() >= end_ms:
-                return UnavailableError(_NO_TIME)
+                return NotAttemptedError()
             try:
                 return call(item)
             except EngineError as error:

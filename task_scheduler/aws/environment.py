@@ -27,7 +27,7 @@ def now_ms() -> int:
 
 
 @cache
-def _dynamodb(*, poll: bool = False, once: bool = False) -> Any:  # noqa: ANN401 - as of client()
+def _dynamodb(*, poll: bool, once: bool) -> Any:  # noqa: ANN401 - as of client()
     """Return the client of each kind, shared by both tables: each one more takes its time at every start."""
     return client("dynamodb", poll=poll, once=once)
 
@@ -35,7 +35,11 @@ def _dynamodb(*, poll: bool = False, once: bool = False) -> Any:  # noqa: ANN401
 @cache
 def registry() -> Registry:
     """Return the tasks table."""
-    return Registry(_dynamodb(), os.environ[names.TASKS_TABLE], retention_days=_days(names.TASK_RETENTION_DAYS))
+    return Registry(
+        _dynamodb(poll=False, once=False),
+        os.environ[names.TASKS_TABLE],
+        retention_days=_days(names.TASK_RETENTION_DAYS),
+    )
 
 
 @cache
@@ -43,7 +47,9 @@ def event_log(*, poll: bool = False) -> EventLog:
     """Return the events table."""
     table = os.environ[names.EVENTS_TABLE]
     days = _days(names.EVENT_RETENTION_DAYS)
-    return EventLog(_dynamodb(poll=poll), table, os.environ[names.TASKS_TABLE], retention_days=days, now_ms=now_ms)
+    return EventLog(
+        _dynamodb(poll=poll, once=False), table, os.environ[names.TASKS_TABLE], retention_days=days, now_ms=now_ms
+    )
 
 
 @cache
@@ -63,7 +69,7 @@ def engine(observer: Observer, *, polls: bool = False) -> AwsEngine:
 
 def recorder(observer: Observer) -> Recorder:
     """Return what writes emissions down."""
-    return Recorder(_dynamodb(once=True), registry(), event_log(), now_ms=now_ms, observer=observer)
+    return Recorder(_dynamodb(poll=False, once=True), registry(), event_log(), now_ms=now_ms, observer=observer)
 
 
 def sweeper(observer: Observer) -> Sweeper:

@@ -3,7 +3,7 @@
 A writer reserves sequence numbers and then appends events under them, so a number may be missing for a moment, or for
 ever if its writer died. A reader never skips a missing number: it seals it first, by a conditional put of an empty
 item. A writer that comes later is rejected by its own condition and takes another number. Clocks decide how soon a
-number is sealed, never whether an event is seen.
+number is sealed, never whether an event is seen before it expires.
 
 The numbers of a page are spread over several partitions, which a reader merges: no partition is hot. Checkpoints name
 the first number of each minute in which numbers were reserved; by them a reader finds the first event that has not

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -99,16 +100,21 @@ class Recorder:
     def _record(self, task_id: str, emission: Emission, record: Record | None, numbers: "SequenceAllocator") -> bool:
         for _ in range(_ATTEMPTS):
             try:
-                if self._append(task_id, emission, record, numbers):
-                    return True
+                outcome = self._append(task_id, emission, record, numbers)
             except (BotoCoreError, ClientError) as error:
                 # It may have worked: then the next attempt finds the task emitted.
                 _logger.warning("An emission was not recorded yet: %s", code(error), extra={"task_id": task_id})
-            record = None  # it may no longer be what the table has
+                continue
+            if outcome is _Outcome.RECORDED:
+                return True
+            if outcome is _Outcome.CHANGED:
+                record = None
         return False
 
-    def _append(self, task_id: str, emission: Emission, record: Record | None, numbers: "SequenceAllocator") -> bool:
-        """Mark the task and append the event in one transaction; False if another write was in its way.
+    def _append(
+        self, task_id: str, emission: Emission, record: Record | None, numbers: "SequenceAllocator"
+    ) -> "_Outcome":
+        """Mark the task and append the event in one transaction.
 
         An event with a large text refers to the task, if the task has the text that went out: its revision is a
         condition, and a task never changes once it is emitted. Otherwise, as after a change at the same moment, the
@@ -135,8 +141,20 @@ class Recorder:
                 numbers.give_back(sequence)
             if not marking and not appending and code(error) != "TransactionCanceledException":
                 raise
-            return marking and not refer  # emitted already: recorded by another
-        return True
+            if not marking:
+                return _Outcome.IN_THE_WAY
+            return _Outcome.CHANGED if refer else _Outcome.RECORDED  # the latter by another
+        return _Outcome.RECORDED
+
+
+class _Outcome(Enum):
+    """What came of a transaction."""
+
+    RECORDED = auto()
+    CHANGED = auto()
+    """The task is not as it was read: it may have another text, or be recorded by another."""
+    IN_THE_WAY = auto()
+    """Another write was in its way, or its sequence number was sealed."""
 
 
 def _failed_conditions(error: BotoCoreError | ClientError) -> tuple[bool, bool]:

@@ -240,6 +240,10 @@ class Registry:
         """Return the `limit` soonest tasks after a place that are in `state` and due by a time."""
         return self._merge([state], _first(None, after), _due_id(until_ms + 1, ""), limit)
 
+    def soonest(self, state: State) -> list[Place]:
+        """Return the task in a state that is due first, if there is one."""
+        return self._merge([state], _first(None, None), _due_id(_LATEST_MS, ""), 1)
+
     def counts(self, states: Iterable[State]) -> Iterator[int]:
         """Yield how many tasks in these states each of a row of queries finds, to be added up."""
         for bucket in (f"{state}#{shard}" for state in states for shard in range(self._shards)):
@@ -393,8 +397,7 @@ class Registry:
 
     def _outliving(self, task: Task) -> dict[str, str]:
         """Return when a row that goes with a task expires, which is after the task itself has."""
-        starts_ms = max(task.due_ms, task.created_ms)
-        return {"N": str(int(starts_ms / 1000 + self._retention_s) + _EXTRA_S)}
+        return {"N": str(int(task.expected_ms / 1000 + self._retention_s) + _EXTRA_S)}
 
     def _update(self, record: Record, state: State, changed: Mapping[str, Any], *, ended_ms: int | None = None) -> bool:
         """Change the state and other attributes of a task, if it still has the state and revision of `record`."""

@@ -101,9 +101,12 @@ class Sweeper:
         self._now_ms = now_ms
         self._threads = threads
 
-    def sweep(self, *, end_ms: int) -> Sweep:
-        """Start each parked task that is due soon, and process each that is overdue, until `end_ms` at most."""
-        sweep = Sweep()
+    def sweep(self, *, end_ms: int, sweep: Sweep | None = None) -> Sweep:
+        """Start each parked task that is due soon, and process each that is overdue, until `end_ms` at most.
+
+        A `sweep` that is given holds what was counted before an error of botocore's, too.
+        """
+        sweep = sweep or Sweep()
         now_ms = self._now_ms()
         # Overdue tasks are more urgent than those that have yet to be started; but however many of them there are, and
         # however slow they are to process, half of the time is for the others.
@@ -165,11 +168,13 @@ class Sweeper:
             return True
 
         while found := self._registry.due(state, until_ms=until_ms, after=place, limit=_LIMIT):
-            place = found[-1]  # also if nothing could be done: a task that has to wait must not hide those behind it
             records = list(self._registry.get_all([entry.task_id for entry in found]))
             in_time = run_all(visit, records, threads=self._threads)
             if not all(in_time):
-                return Place(records[in_time.index(False)].task.due_ms, "")
+                # By its id, too: more tasks may be due at one time than a sweep can process.
+                first = found.index(next(one for one in found if one.task_id == records[in_time.index(False)].task.id))
+                return found[first - 1] if first else place or Place(found[0].due_ms, "")
+            place = found[-1]  # also if nothing could be done: a task that has to wait must not hide those behind it
         return None
 
     def _arm(self, sweep: Sweep, record: Record) -> None:
@@ -177,6 +182,8 @@ class Sweeper:
 
         It is marked first: if the sweeper dies in between, the task is found when it is overdue.
         """
+        if record.task.due_ms > self._now_ms() + self._arming_window_ms:
+            return  # it was given a later time, which the index does not know yet
         if not self._registry.move(record, State.SCHEDULED, now_ms=self._now_ms()):
             # Another sweep has marked it, or this one has and the response was lost. In both cases a second start of
             # the same revision does no harm; after a cancel or change the name is used up, or another.

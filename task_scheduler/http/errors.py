@@ -7,6 +7,7 @@ from task_scheduler.engine import (
     BusyError,
     KeyConflictError,
     KeyOfEndedTaskError,
+    NotAttemptedError,
     TaskNotFoundError,
     TooLateError,
     UnavailableError,
@@ -44,6 +45,7 @@ _STATUSES: Final[Mapping[type[Exception], int]] = {
     TaskTooLargeError: 413,
     BodyTooLargeError: 413,
     UnavailableError: 503,
+    NotAttemptedError: 503,
     BusyError: 503,
 }
 

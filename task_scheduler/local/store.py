@@ -60,7 +60,7 @@ _MIGRATIONS: Final = (
         position INTEGER NOT NULL
     ) STRICT;
     """,
-    # Ids are random from here on. No published release had keys.
+    # Ids are random from here on. Before, keys determined them: those keys are not known, and so they are forgotten.
     """
     ALTER TABLE task DROP COLUMN fingerprint;
     CREATE TABLE idempotency_key (

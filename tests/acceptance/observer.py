@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from tests.acceptance.cloud import Cloud
 from tests.acceptance.removal import Removal
-from tests.conformance.clock import eventually, milliseconds
+from tests.conformance.clock import NotInTimeError, eventually, milliseconds
 
 _WAIT_S: Final = 1
 
@@ -85,7 +85,7 @@ class Observer:
 
         try:
             return eventually(all_there, within=within_s, every=0.5)
-        except AssertionError:
+        except NotInTimeError:
             return False
 
     def _take(self, envelope: Mapping[str, Any], *, sent_ms: int) -> None:

@@ -22,7 +22,7 @@ from tests.acceptance.judgement import Cancel
 from tests.acceptance.report import Outcome, Verdict
 from tests.acceptance.run import Accepted, Question, Run, at_once
 from tests.acceptance.stack import Stack, Toolkit
-from tests.conformance.clock import eventually, milliseconds, now_ms
+from tests.conformance.clock import NotInTimeError, eventually, milliseconds, now_ms
 
 _AROUND_S: Final = (-2.0, -0.5, 1.0)
 _LAST_MOMENT_S: Final = (-0.2, 0.6)
@@ -170,7 +170,7 @@ def lateness(run: Run) -> Outcome:
         return due_ms.keys() <= logged.keys()
 
     within_s = first + run.scale.spread_s + run.scale.mended_s
-    with suppress(AssertionError):  # what is missing then is counted
+    with suppress(NotInTimeError):  # what is missing then is counted
         eventually(all_logged, within=within_s, every=_PAUSE_S)
     run.observer.wait_for(due_ms, within_s=run.scale.settle_s)
     outcome = judgement.lateness(due_ms, _published(run, due_ms), logged)

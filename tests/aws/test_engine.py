@@ -430,6 +430,27 @@ def test_a_cancel_by_tag_responds_within_twelve_seconds_and_says_that_there_is_m
     assert cancelled + done.cancelled == 300
 
 
+def test_a_cancel_by_tag_does_not_read_the_tasks_of_the_tag_that_ended_before(world: World) -> None:
+    for number in range(300):
+        run(world.engine.schedule(world.new_task(due_s=1, number=number, tags={"user": "42"})))
+    world.advance(2)
+    world.deliver()
+    run(world.engine.schedule(world.new_task(due_s=300, number=300, tags={"user": "42"})))
+    world.faults.items.clear()
+    assert run(world.engine.cancel_tagged(("user", "42"))) == TagCancellation(1, 0, more=False)
+    assert world.faults.items["batch_get_item"] <= 2
+
+
+def test_a_row_of_a_tag_outlives_a_task_that_was_moved_into_the_past(world: World) -> None:
+    task = world.new_task(due_s=100 * 86_400, tags={"user": "42"})
+    run(world.engine.schedule(task))
+    world.clock.sleep(50 * 86_400)
+    change = {"timestamp": "2020-01-01T00:00:00Z"}
+    run(world.engine.reschedule(task.id, lambda task: changed_task(task, change, now_ms=world.clock.ms)))
+    world.expire()
+    assert listed(world, tag=("user", "42")) == [task.id]
+
+
 def test_a_batch_is_repeated_by_its_key(world: World) -> None:
     keys = [replace(KEY, name=f"{KEY.name}\n{index}") for index in range(2)]
     tasks = [world.new_task(number=number) for number in (1, 2)]

@@ -133,17 +133,18 @@ def test_a_missing_execution_is_started_under_its_own_name(world: World) -> None
     assert list(world.machine.executions) == [f"{task.id}-1"]
 
 
-def test_tasks_that_cannot_be_processed_do_not_starve_those_behind_them(world: World) -> None:
+@pytest.mark.parametrize("apart_s", [0, 0.001])
+def test_tasks_that_cannot_be_processed_do_not_starve_those_behind_them(world: World, apart_s: float) -> None:
     """DescribeExecution takes 15 calls a second; publishes that wait for SNS use them up."""
     for number in range(500):
-        task = world.new_task(due_s=1 + number / 1000, number=number)
+        task = world.new_task(due_s=1 + number * apart_s, number=number)
         world.registry.put(task, State.SCHEDULED)
         world.machine.start_execution(
             stateMachineArn=MACHINE,
             name=f"{task.id}-1",
             input=json.dumps({names.WAIT_UNTIL: "2027-01-01T00:00:00Z", names.EVENT: task.event}),
         )
-    lost = world.new_task(due_s=2, number=500)
+    lost = world.new_task(due_s=1 + 500 * apart_s, number=500)
     world.registry.put(lost, State.SCHEDULED)
     world.clock.sleep(120)
     world.faults.delays["describe_execution"] = 0.1

@@ -11,7 +11,7 @@ _Found = TypeVar("_Found")
 DAY_MS: Final = 86_400_000
 
 
-class TooLateError(AssertionError):
+class NotInTimeError(AssertionError):
     """What was waited for did not happen in time."""
 
 
@@ -38,5 +38,5 @@ def eventually(look: Callable[[], _Found | None], *, within: float = 60, every: 
         if found:
             return found
         if time.monotonic() > deadline:
-            raise TooLateError(f"nothing was found within {within} s")
+            raise NotInTimeError(f"nothing was found within {within} s")
         time.sleep(every)

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Final
 
 from tests.conformance.api import Accepted, Api, together
-from tests.conformance.clock import TooLateError, eventually, now_ms
+from tests.conformance.clock import NotInTimeError, eventually, now_ms
 from tests.conformance.contract import JsonObject
 from tests.conformance.event_stream import position
 
@@ -50,7 +50,7 @@ class EventLog:
 
         try:
             eventually(all_there, within=_WITHIN + max(0, ahead), every=self._api.deployment.patience)
-        except TooLateError:
+        except NotInTimeError:
             raise AssertionError(f"accepted, due and not emitted: {sorted(missing)}") from None
         envelopes = [self._by_task[task.id] for task in wanted]
         assert all(len(found) == 1 for found in envelopes), "a task is in the log twice"

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conformance.api import IDEMPOTENCY_KEY, Api, Deployment
+from tests.conformance.api import Api, Deployment
 from tests.conformance.clock import eventually, milliseconds
 from tests.conformance.local_server import LocalServer
-from tests.e2e.formats.sample import CANCELLED, FORMATS, KEY, KEYED, SOON, WAITING
+from tests.e2e.formats.sample import CANCELLED, FORMATS, KEYED, SOON, WAITING
 
 pytestmark = pytest.mark.slow
 
@@ -76,15 +76,6 @@ def test_tasks_and_events_of_an_earlier_format_are_unchanged(upgrade: Upgrade) -
     assert upgrade.events
     assert log[: len(upgrade.events)] == upgrade.events
     assert [envelope["metadata"]["id"] for envelope in log[len(upgrade.events) :]] == [overdue]
-
-
-def test_an_idempotency_key_of_an_earlier_format_returns_its_task(upgrade: Upgrade) -> None:
-    body, key = WAITING[KEYED], {IDEMPOTENCY_KEY: KEY}
-    again = upgrade.api.send("POST", "/schedule", body=body, headers=key)
-    assert (again.status, again.body["id"]) == (200, upgrade.said(body["message"])["id"])
-    other = upgrade.api.send("POST", "/schedule", body={**body, "message": "another"}, headers=key)
-    assert other.status == 409
-    assert len(upgrade.api.send("GET", "/tasks?limit=1000").body["tasks"]) == len(upgrade.tasks)
 
 
 def test_waiting_tasks_of_an_earlier_format_can_be_changed_and_cancelled(upgrade: Upgrade) -> None:

@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 EXAMPLES: Final = ROOT / "examples"
 README: Final = (EXAMPLES / "README.md").read_text()
 COMMANDS: Final = [line.removeprefix("$ ") for line in README.splitlines() if line.startswith("$ ")]
-_SECONDS: Final = 30  # for anything here; so that a test fails rather than hangs
+_SECONDS: Final = 120  # for anything here, also on a busy machine; so that a test fails rather than hangs
 
 
 def printed(command: str) -> str:

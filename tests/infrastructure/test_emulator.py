@@ -149,7 +149,7 @@ def test_the_command_deploys_says_where_and_leaves_nothing_behind(
         curl = next(line.partition("curl ")[2] for line in printed if "curl " in line)
         assert "Scheduled task at " in asked(shlex.split(curl))
         process.send_signal(end)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert secret in curl
     assert list(tmp_path.iterdir()) == []

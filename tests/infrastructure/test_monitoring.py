@@ -77,8 +77,9 @@ def test_the_open_executions_of_the_account_are_compared_with_its_quota(stack: S
 
 def test_a_sweeper_that_does_not_run_is_told_of_though_it_leaves_no_data(stack: Synthesis) -> None:
     alarm = alarms(stack)["SweeperSilent"]
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Invocations", "Sum")
-    assert dimensions(stack, alarm) == {"FunctionName": "<Sweeper/Function>"}
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("overdue", "SampleCount")
+    assert alarm["Namespace"] == alarms(stack)["Overdue"]["Namespace"]
+    assert dimensions(stack, alarm) == {"service": "task-scheduler"}
     assert (alarm["ComparisonOperator"], alarm["Threshold"], alarm["Period"]) == ("LessThanThreshold", 1, 300)
     assert alarm["TreatMissingData"] == "breaching"
 
