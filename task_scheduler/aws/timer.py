@@ -114,8 +114,14 @@ class Timer:
         return fate, None if stopped is None else int(stopped.timestamp() * 1000)
 
     def has_entered(self, task: Task) -> bool:
-        """Tell whether a timer that has ended had entered the publish: then the message may be out."""
-        return self._ended_history(task)[0]
+        """Tell whether a timer that has ended had entered the publish: then the message may be out.
+
+        A history that has no end yet rules nothing out.
+        """
+        try:
+            return self._ended_history(task)[0]
+        except UnavailableError:
+            return True
 
     def _look(self, task: Task) -> Stop | None:
         """Return what the history says about a stop, None if the execution still waits or is not known yet."""

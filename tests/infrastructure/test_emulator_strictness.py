@@ -2,15 +2,16 @@
 
 import io
 import json
-import socket
 import time
 import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
 
@@ -678,8 +679,12 @@ def test_a_request_that_takes_long_keeps_its_connection(strict: Emulator, subscr
 
 @pytest.mark.emulator
 def test_a_client_of_the_api_keeps_its_connection(strict: Emulator) -> None:
-    with socket.create_connection((HOST, strict.port), timeout=5) as connection:
+    with closing(HTTPConnection(HOST, strict.port, timeout=30)) as connection:
+        connection.connect()
+        first = connection.sock
         for _ in range(2):
-            connection.sendall(b"GET /_ministack/health HTTP/1.1\r\nHost: any\r\n\r\n")
-            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+            connection.request("GET", "/_ministack/health")
+            response = connection.getresponse()
+            assert (response.status, bool(response.read())) == (200, True)
+            assert connection.sock is first
             time.sleep(IDLE_S)

@@ -9,7 +9,7 @@ from task_scheduler.aws.event_log import MOST_COPIED
 from tests.infrastructure.attempts import allowed
 from tests.infrastructure.laboratory import Laboratory, laboratory
 from tests.infrastructure.operations import OPERATIONS, records
-from tests.infrastructure.permissions import NEEDED_BY, Call
+from tests.infrastructure.permissions import BOOKMARK, CHECKPOINT, NEEDED_BY, Call
 
 TRIED: Final = [
     (role, call, broken)
@@ -78,4 +78,8 @@ def test_no_permission_is_needed_by_nothing() -> None:
     """What the emulator cannot show, since AWS itself makes the call, is in AWS's documentation."""
     for needed in NEEDED_BY.values():
         for by in needed.values():
-            assert by.startswith("https://docs.aws.amazon.com/") if isinstance(by, str) else by
+            assert (
+                by.startswith("https://docs.aws.amazon.com/") or by in {BOOKMARK, CHECKPOINT}
+                if isinstance(by, str)
+                else by
+            )
