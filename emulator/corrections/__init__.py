@@ -1,6 +1,6 @@
 """Where ministack differs from AWS, set right inside its process: a module per service, a function per fact.
 
-How often and how much the emulator does what AWS does only at times is in `rules.Strictness`.
+How often and how much the emulator does what AWS does only at times is in `emulator.rules.Strictness`.
 """
 
 from emulator.corrections import (
@@ -14,7 +14,7 @@ from emulator.corrections import (
     sns,
     stepfunctions,
 )
-from emulator.corrections.rules import Every, Lag, Strictness
+from emulator.rules import Every, Lag, Strictness
 
 
 def apply() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ministack.core.responses import AccountRegionScopedDict  # type: ignore[import-untyped]  # it has no types
 from ministack.services import dynamodb  # type: ignore[import-untyped]  # the same
 
-from emulator.corrections.rules import Clock, Lag
+from emulator.rules import Clock, Lag
 
 Item = Mapping[str, Any]
 Table = dict[str, Any]

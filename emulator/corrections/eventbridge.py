@@ -5,7 +5,7 @@ from typing import Any
 
 from ministack.services import eventbridge  # type: ignore[import-untyped]  # it has no types
 
-from emulator.corrections.rules import Every
+from emulator.rules import Every
 
 
 def invoke_twice(twice: Every) -> None:

@@ -10,7 +10,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Event, Updated
 from ministack import app  # type: ignore[import-untyped]  # it has no types
 
-from emulator.corrections.rules import Clock
+from emulator.rules import Clock
 
 _SIGNED: Final = b"AWS4-HMAC-SHA256"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ministack.services import sns, sqs  # type: ignore[import-untyped]  # it has no types
 
-from emulator.corrections.rules import Every
+from emulator.rules import Every
 
 Attributes = Mapping[str, Mapping[str, Any]]
 

@@ -18,7 +18,7 @@ from ministack.core.responses import (  # type: ignore[import-untyped]  # the sa
 )
 from ministack.services import stepfunctions  # type: ignore[import-untyped]  # the same
 
-from emulator.corrections.rules import Clock, Every, Lag, Quota, TokenBucket
+from emulator.rules import Clock, Every, Lag, Quota, TokenBucket
 
 Request = Mapping[str, Any]
 Response = Any  # ministack's own: status, headers, body

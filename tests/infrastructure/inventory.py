@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
-from emulator.corrections.rules import Strictness
+from emulator.rules import Strictness
 
 Names = dict[str, list[str]]
 

@@ -24,9 +24,9 @@ from ministack.services import eventbridge as ministack_events  # type: ignore[i
 
 from emulator import Emulator
 from emulator.corrections.eventbridge import invoke_twice
-from emulator.corrections.rules import Every, Lag, Quota, Strictness, TokenBucket
 from emulator.deployment import client as new_client
 from emulator.process import HOST
+from emulator.rules import Every, Lag, Quota, Strictness, TokenBucket
 from emulator.tools import ACCOUNT, REGION
 from tests.conformance.clock import eventually
 
