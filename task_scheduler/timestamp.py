@@ -67,6 +67,11 @@ def parse(text: str, zone: ZoneInfo | None = None) -> int:
 
 
 @lru_cache(maxsize=64)  # an answer, and the event in it, name one moment several times
+def round_up_to_second(ms: int) -> int:
+    """Return the first whole second not before a time, in milliseconds as the time is."""
+    return -(-ms // 1000) * 1000
+
+
 def format(ms: int) -> str:  # noqa: A001 - always written timestamp.format
     """Return the RFC 3339 form in UTC with milliseconds: fixed width, so that text sorts as time does."""
     return (_EPOCH + ms * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -358,7 +358,7 @@ class EventLog:
         return int((ms + _MARGIN_MS) / 1000 + self._retention_s)
 
     def _put(self, sequence: int, attributes: dict[str, Any]) -> "PutTypeDef":
-        """Return the put of an item under a number that nobody has used."""
+        """Return the put of an item under a number that is not used yet."""
         return {
             "TableName": self._table,
             "Item": {PAGE: {"N": str(_partition(sequence))}, SEQUENCE: {"N": str(sequence)}, **attributes},

@@ -132,7 +132,7 @@ class Registry:
         """Store a new task, and give it a key whose task is gone; False if that has changed meanwhile.
 
         The writer of that task may be slow rather than dead: a tombstone under its id rejects its put, whenever it
-        comes. All in one transaction, so that nobody finds the key without a task.
+        comes. All in one transaction, so that no request finds the key without a task.
         """
         tombstone = self._new({TASK_ID: {"S": holder.task_id}, EXPIRES_AT: self._outliving(task)})
         new_holder = {"task": {"S": task.id}, "fingerprint": {"S": key.fingerprint}}
@@ -212,7 +212,7 @@ class Registry:
             "Key": {TASK_ID: {"S": new.id}},
             "UpdateExpression": "SET #state = :state, due = :due, #revision = :next, #event = :event,"
             f" #bucket = :bucket, {DUE_ID} = :due_id, #changed = :changed,"
-            " rearmed = :no, attempted = :no, entered = :no",
+            " rearmed = :no, attempted = :no",
             "ConditionExpression": "#state = :from AND #revision = :revision",
             "ExpressionAttributeNames": {
                 "#state": "state",

@@ -8,6 +8,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from task_scheduler import timestamp
 from task_scheduler.aws.clients import code
 from task_scheduler.aws.names import SWEEPER_COUNTS
 from task_scheduler.aws.recorder import Emission, Recorder
@@ -229,9 +230,6 @@ class Sweeper:
             return
         pause_ms = _FIRST_PAUSE_MS * 2 ** min(renewed.rearmed - 2, 10) if renewed.rearmed > 1 else 0
         _logger.warning("The timer of a task died; it is started again.", extra={"task_id": record.task.id})
-        self._timer.start(renewed.task, not_before_ms=_whole_second(now_ms + min(int(pause_ms), _LONGEST_PAUSE_MS)))
+        not_before_ms = timestamp.round_up_to_second(now_ms + min(int(pause_ms), _LONGEST_PAUSE_MS))
+        self._timer.start(renewed.task, not_before_ms=not_before_ms)
         sweep.count("rearmed")
-
-
-def _whole_second(ms: int) -> int:
-    return -(-ms // 1000) * 1000

@@ -50,7 +50,7 @@ def wait_until_ms(task: Task) -> int:
 
     Step Functions drops the milliseconds of a timestamp (AWS, Wait state), which would wake it up early.
     """
-    return -(-task.due_ms // 1000) * 1000
+    return timestamp.round_up_to_second(task.due_ms)
 
 
 class Timer:
@@ -89,7 +89,7 @@ class Timer:
         # Once the wait is over, the publish may have been entered; it must not be interrupted.
         if now_ms >= wait_until_ms(task) and (end := self._look(task)) is not None:
             return end
-        stopped_ms = self._stop(task, inert_until_ms=-(-(now_ms + _INERT_MS) // 1000) * 1000)
+        stopped_ms = self._stop(task, inert_until_ms=timestamp.round_up_to_second(now_ms + _INERT_MS))
         # Up to a second before the end of the wait the publish cannot have been entered: both times are the service's
         # own clock.
         if stopped_ms is not None and stopped_ms <= wait_until_ms(task) - 1000:

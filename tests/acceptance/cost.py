@@ -33,7 +33,7 @@ class Estimate:
     dollars: float
 
     def sentence(self) -> str:
-        """Say it to whoever pays."""
+        """Return the sentence that states the cost."""
         return (
             f"This run costs at most {self.dollars:.2f} US dollars by list prices: {self.tasks:,} tasks, "
             f"{self.transitions:,} state transitions, {self.requests:,} requests, and two deployments for up to "

@@ -24,11 +24,10 @@ from task_scheduler.aws.sweeper import Sweep, Sweeper
 from task_scheduler.aws.timer import Timer
 from task_scheduler.task import Event, Task, new_task
 from tests.aws.memory_dynamodb import MemoryDynamoDB
-from tests.aws.simulation import SCHEMAS
+from tests.aws.memory_step_functions import MACHINE
+from tests.aws.simulation import SCHEMAS, START_MS
 from tests.unit.observations import Observations
 
-START_MS = timestamp.parse("2026-11-21T09:00:00Z")
-MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:timer"
 ENTERED: dict[str, Any] = {
     "type": "TaskStateEntered",
     "stateEnteredEventDetails": {"name": names.PUBLISH_MESSAGE},

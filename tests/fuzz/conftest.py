@@ -14,7 +14,8 @@ from task_scheduler.local.asgi import application
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.metrics import Metrics
 from task_scheduler.local.pulse import Pulse
-from tests.aws.world import START_MS, World, tables
+from tests.aws.simulation import START_MS
+from tests.aws.world import World, tables
 from tests.fuzz.engines import SECRET, Function, LocalApp
 
 

@@ -13,7 +13,8 @@ from task_scheduler.aws.event_log import SEAL_AFTER_MS, EventLog
 from task_scheduler.engine import MAX_PAGE_BYTES
 from task_scheduler.local.store import Store
 from task_scheduler.task import Event, Task, encode
-from tests.aws.world import START_MS, Clock, tables
+from tests.aws.simulation import START_MS
+from tests.aws.world import Clock, tables
 from tests.fuzz.effort import effort
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,8 @@ from task_scheduler import timestamp
 from task_scheduler.engine import EngineError, TaskPage, TaskQuery
 from task_scheduler.local.store import Store
 from task_scheduler.task import Status, Task, encode, new_task
-from tests.aws.world import START_MS, World, tables
+from tests.aws.simulation import START_MS
+from tests.aws.world import World, tables
 from tests.fuzz.effort import effort
 from tests.fuzz.listing import DUES, TAGS, expected, queries, walk
 

@@ -12,7 +12,8 @@ from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission
 from task_scheduler.aws.registry import State
 from task_scheduler.http import sse
-from tests.aws.world import START_MS, CrashError, World, tables
+from tests.aws.simulation import START_MS
+from tests.aws.world import CrashError, World, tables
 from tests.fuzz.effort import effort
 
 pytestmark = pytest.mark.slow
