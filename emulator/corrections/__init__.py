@@ -46,4 +46,4 @@ def apply() -> None:
     secretsmanager.refer_to_secrets_by_arn()
     secretsmanager.reject_taken_names()
     cloudwatch.accept_metric_math()
-    apigateway.answer_throttled_functions_as_failed_integrations()
+    apigateway.answer_for_functions_by_gateway_responses()

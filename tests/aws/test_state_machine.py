@@ -18,7 +18,7 @@ from moto.sns.models import sns_backends
 
 from stacks.settings import Settings
 from task_scheduler.aws.names import ATTRIBUTES, EVENT, PUBLISH_MESSAGE, WAIT_UNTIL, WAIT_UNTIL_DUE
-from tests.infrastructure.synthesis import Synthesis, synthesise
+from tests.infrastructure.synthesis import Synthesis, shared_synthesis
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -94,7 +94,7 @@ class Account:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     """The stack, synthesised."""
-    return synthesise(tmp_path_factory.mktemp("stack"), Settings())
+    return shared_synthesis(tmp_path_factory, Settings())
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One for each module: while it is there, an event loop runs, and other tests want one of their own."""
-    name = os.environ.get("CHROMIUM", "chromium")
+    name = os.environ.get("CHROMIUM", "chromium-headless-shell")
     path = shutil.which(name)
     assert path, f"The console is tested in Chromium, and {name!r} is not there: install it, or set CHROMIUM."
     with sync_playwright() as playwright:

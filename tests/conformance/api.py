@@ -1,6 +1,7 @@
 """The API over HTTP: every answer is held against the contract, and every promise in it is remembered."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ PAST: Final = "2020-08-21T04:29:00.951Z"
 
 _ABSENT: Final = object()
 _TIMEOUT: Final = httpx.Timeout(60)  # seconds; a long poll may take 29 (API Gateway)
+_ATTEMPTS: Final = 8
+_RETRY_S: Final = 1  # what Retry-After says
 _Given = TypeVar("_Given")
 _Got = TypeVar("_Got")
 
@@ -48,6 +51,12 @@ class Answer:
     def errors(self) -> list[str]:
         """The sentences of an error."""
         return list(self.body["errors"])
+
+    @property
+    def asks_to_come_again(self) -> bool:
+        """Whether it or one of its results is a 503: it was not done, or that is not known."""
+        results = [result["status"] for result in self.body.get("results", [])]
+        return httpx.codes.SERVICE_UNAVAILABLE in {self.status, *results}
 
 
 @dataclass(frozen=True)
@@ -90,24 +99,30 @@ class Api:
         content: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str | bytes] | None = None,
         anonymous: bool = False,
-        may_be_busy: bool = False,
     ) -> Answer:
         """Send a request with the JSON `body` or the raw `content`; with the secret unless `anonymous`.
 
-        No answer may be a fault of the service's, nor, unless it `may_be_busy`, a request to come again.
+        No answer may be a fault of the service's. AWS may ask to come again, and so may an emulator on a busy machine:
+        then the request is repeated, as every client has to.
         """
         if body is not _ABSENT:
             content = json.dumps(body).encode()
+        if isinstance(content, Iterable) and not isinstance(content, bytes):
+            content = list(content)  # it may be sent twice
         given = {"content-type": "application/json"} | ({} if anonymous else self.secret) | dict(headers or {})
-        request = self.http.build_request(method, path, content=content)
-        request.headers.update(httpx.Headers([(name.encode(), _octets(value)) for name, value in given.items()]))
-        request.headers.encoding = "latin-1"  # what is no ASCII in them is sent as it is
-        response = self.http.send(request)
-        self.contract.check(response, method=method, path=path)
-        answer = Answer(response.status_code, json.loads(response.content), response.headers)
-        busy = may_be_busy and answer.status == httpx.codes.SERVICE_UNAVAILABLE
-        assert answer.status < httpx.codes.INTERNAL_SERVER_ERROR or busy, answer
-        self._remember(method, path, answer, keyed=IDEMPOTENCY_KEY in {name.lower() for name in given})
+        keyed = IDEMPOTENCY_KEY in {name.lower() for name in given}
+        for attempt in range(_ATTEMPTS):
+            request = self.http.build_request(method, path, content=content)
+            request.headers.update(httpx.Headers([(name.encode(), _octets(value)) for name, value in given.items()]))
+            request.headers.encoding = "latin-1"  # what is no ASCII in them is sent as it is
+            response = self.http.send(request)
+            self.contract.check(response, method=method, path=path)
+            answer = Answer(response.status_code, json.loads(response.content), response.headers)
+            self._remember(method, path, answer, keyed=keyed)
+            if not answer.asks_to_come_again or self.deployment.kind == "local" or attempt == _ATTEMPTS - 1:
+                break
+            time.sleep(_RETRY_S)
+        assert answer.status < httpx.codes.INTERNAL_SERVER_ERROR, answer
         return answer
 
     def schedule(self, body: Mapping[str, object]) -> Accepted:

@@ -31,9 +31,13 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 
 @pytest.fixture(scope="session")
-def emulated() -> Iterator[Deployment]:
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """With IAM enforced, so that each function has no more than its own role gives it."""
-    with emulator.deployed(auth=True) as deployed, trusted(deployed.authority):
+    from stacks.settings import Settings  # noqa: PLC0415 - the CDK, which takes seconds to import
+    from tests.infrastructure.synthesis import shared_synthesis  # noqa: PLC0415 - the same
+
+    assembly = shared_synthesis(tmp_path_factory, Settings()).folder
+    with emulator.deployed(assembly=assembly, auth=True) as deployed, trusted(deployed.authority):
         yield Deployment(deployed.url, deployed.secret or None, "emulator")
 
 

@@ -2,13 +2,12 @@
 
 import random
 import time
-from functools import partial
 from typing import Final
 
 import pytest
 
 from tests.conformance.api import PAST, Accepted, Answer, Api, together
-from tests.conformance.clock import eventually, iso, now_ms
+from tests.conformance.clock import iso, now_ms
 from tests.conformance.event_log import EventLog
 
 _UNKNOWN: Final = "8fceb45b-0241-4d04-9f3f-334679586370"
@@ -75,13 +74,7 @@ def test_cancels_racing_the_due_instant_tell_the_truth(api: Api, log: EventLog) 
 
     def cancel(task: Accepted) -> Answer:
         time.sleep(max(0, task.due_ms + choose.randint(-spread_ms, spread_ms) - now_ms()) / 1000)
-        return eventually(partial(settled, task))
-
-    def settled(task: Accepted) -> Answer | None:
-        """Return what became of it, or None where thirty at once are too much for an emulator on a busy machine."""
-        busy = api.deployment.kind != "local"
-        answer = api.send("POST", "/cancel", body={"id": task.id}, may_be_busy=busy)
-        return None if answer.status == 503 else answer
+        return api.cancel(task.id)
 
     answers = together(cancel, tasks, at_once=count)
     assert {answer.status for answer in answers} <= {200, 409}

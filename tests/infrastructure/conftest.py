@@ -3,20 +3,20 @@
 import pytest
 
 from stacks.settings import Settings
-from tests.infrastructure.synthesis import Synthesis, synthesise
+from tests.infrastructure.synthesis import Synthesis, shared_synthesis
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     """With the settings that a stranger deploys."""
-    return synthesise(tmp_path_factory.mktemp("default"), Settings())
+    return shared_synthesis(tmp_path_factory, Settings())
 
 
 @pytest.fixture(scope="session")
 def open_stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
     """Without a secret."""
-    return synthesise(tmp_path_factory.mktemp("open"), Settings(secret=False))
+    return shared_synthesis(tmp_path_factory, Settings(secret=False))
 
 
 @pytest.fixture(scope="session")
@@ -39,4 +39,4 @@ def other_stack(tmp_path_factory: pytest.TempPathFactory) -> Synthesis:
         requests_per_second=50,
         request_burst=80,
     )
-    return synthesise(tmp_path_factory.mktemp("other"), settings)
+    return shared_synthesis(tmp_path_factory, settings)

@@ -1,13 +1,17 @@
 """A synthesised stack, read by what its resources are for and not by the names that CDK makes up."""
 
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import aws_cdk as cdk
+import pytest
 from aws_cdk import IPolicyValidationPlugin
+from filelock import FileLock
 
 from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
@@ -102,8 +106,20 @@ def synthesise(folder: Path, settings: Settings, *plugins: Callable[[cdk.App], I
     for plugin in plugins:
         cdk.Validations.of(app).add_plugins(plugin(app))
     TaskSchedulerStack(app, settings.stack, settings=settings)
-    artifact = app.synth().get_stack_by_name(settings.stack)
-    return Synthesis(folder, artifact.template, _warnings(folder, settings.stack))
+    app.synth()
+    return _read(folder, settings.stack)
+
+
+def shared_synthesis(factory: pytest.TempPathFactory, settings: Settings) -> Synthesis:
+    """Return what the first of the test processes that needs it synthesises, for all of them; to be read only."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / f"synthesis-{hashlib.sha256(repr(settings).encode()).hexdigest()[:16]}"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "manifest.json").exists():  # the file that is written last
+            synthesise(folder, settings)
+    return _read(folder, settings.stack)
 
 
 def singles(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -119,6 +135,11 @@ def singles(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def listed(value: str | list[str]) -> list[str]:
     """Return what a policy writes as one or as several, as several."""
     return [value] if isinstance(value, str) else value
+
+
+def _read(folder: Path, stack: str) -> Synthesis:
+    template = json.loads((folder / f"{stack}.template.json").read_text())
+    return Synthesis(folder, template, _warnings(folder, stack))
 
 
 def _warnings(folder: Path, stack: str) -> tuple[str, ...]:

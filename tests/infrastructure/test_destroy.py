@@ -15,7 +15,7 @@ from tests.conformance.api import Accepted, Api, Deployment
 from tests.conformance.clock import eventually, now_ms
 from tests.conformance.contract import JsonObject
 from tests.infrastructure.inventory import Names, names_of
-from tests.infrastructure.synthesis import Synthesis, synthesise
+from tests.infrastructure.synthesis import Synthesis, shared_synthesis
 from tests.infrastructure.test_recovery import Stack
 from tests.unit.documents import ROOT, blocks
 
@@ -76,7 +76,7 @@ def copy_missing(deployment: emulator.Deployment) -> None:
 
 @pytest.fixture(scope="module")
 def story(stack: Synthesis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    without_tables = synthesise(tmp_path_factory.mktemp("gone"), Settings(keep_tables=False))
+    without_tables = shared_synthesis(tmp_path_factory, Settings(keep_tables=False))
     with emulator.deployed(assembly=stack.folder) as first:
         assert all(names_of(first).values())
         api = Api(Deployment(first.url, first.secret, "emulator"))

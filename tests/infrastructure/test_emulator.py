@@ -31,7 +31,7 @@ from stacks.task_scheduler_stack import TaskSchedulerStack
 from task_scheduler.client import Client
 from tests.conformance.clock import eventually
 from tests.infrastructure.inventory import names_of
-from tests.infrastructure.synthesis import CONTEXT, synthesise
+from tests.infrastructure.synthesis import CONTEXT, shared_synthesis
 
 PAST: Final = "2020-08-21T04:29:00.951Z"
 
@@ -54,9 +54,10 @@ def enforcing(tmp_path: Path) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="module")
-def small() -> Iterator[Deployment]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """An open deployment with low limits."""
-    with deployed(settings={"secret": "off", "requests_per_second": "1", "request_burst": "5"}) as deployment:
+    settings = Settings(secret=False, requests_per_second=1, request_burst=5)
+    with deployed(assembly=shared_synthesis(tmp_path_factory, settings).folder) as deployment:
         assert deployment.secret == ""
         yield deployment
 
@@ -65,7 +66,7 @@ def small() -> Iterator[Deployment]:
 def usual(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """Another one beside it, open but with the usual limits."""
     settings = Settings(stack="TaskSchedulerUsual", secret=False)
-    return small.deploy(synthesise(tmp_path_factory.mktemp("usual"), settings).folder)
+    return small.deploy(shared_synthesis(tmp_path_factory, settings).folder)
 
 
 def is_free(port: int) -> bool:
@@ -245,14 +246,14 @@ def broken(tmp_path: Path) -> Path:
 
 @pytest.mark.emulator
 def test_a_failed_first_deployment_leaves_nothing_behind_and_the_next_one_works(
-    small: Deployment, broken: Path, tmp_path: Path
+    small: Deployment, broken: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with pytest.raises(EmulatorError, match="All characters of the desired type have been excluded"):
         small.deploy(broken)
     left = {kind: names for kind, names in names_of(small, "TaskSchedulerBroken").items() if names}
     assert left == {}
     settings = Settings(stack="TaskSchedulerBroken")
-    works = small.deploy(synthesise(tmp_path / "mended", settings).folder)
+    works = small.deploy(shared_synthesis(tmp_path_factory, settings).folder)
     assert works.secret.isalnum()
     assert len(names_of(small, "TaskSchedulerBroken")["tables"]) == 2
 

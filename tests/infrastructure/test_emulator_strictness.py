@@ -8,7 +8,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.client import HTTPConnection
@@ -517,7 +517,7 @@ def test_every_second_scheduled_event_is_sent_twice(monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture(scope="module")
 def function(strict: Emulator) -> str:
-    """A function that takes as many seconds as its event says."""
+    """A function that takes as many seconds as its event says, and fails if a header says so."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr(
@@ -525,6 +525,8 @@ def function(strict: Emulator) -> str:
             "import time\n"
             "def handle(event, context):\n"
             "    time.sleep(event.get('seconds', 0))\n"
+            "    if (event.get('headers') or {}).get('fail'):\n"
+            "        raise RuntimeError('in its own words')\n"
             "    return {'statusCode': 200, 'body': 'done'}\n",
         )
     created = client(strict, "lambda").create_function(
@@ -552,33 +554,118 @@ def test_invocations_beyond_the_concurrency_of_the_account_are_rejected(strict: 
     assert outcomes == ["TooManyRequestsException 429", "done", "done"]
 
 
-@pytest.mark.emulator
-def test_a_function_without_concurrency_is_a_status_500_of_an_api_that_defines_no_other(
-    strict: Emulator, function: str
-) -> None:
-    apis = client(strict, "apigateway")
-    api = apis.create_rest_api(name="api")["id"]
-    root = apis.get_resources(restApiId=api)["items"][0]["id"]
-    apis.put_method(restApiId=api, resourceId=root, httpMethod="GET", authorizationType="NONE")
+CONFIGURED: Final = {
+    "responseParameters": {"gatewayresponse.header.Retry-After": "'1'"},
+    "responseTemplates": {"application/json": '{"errors":["Please try again."]}'},
+}
+
+
+def api(emulator: Emulator, function: str, gateway_response: dict[str, Any]) -> str:
+    """Deploy an API in front of a function, which its policy does not yet allow; return its URL."""
+    apis = client(emulator, "apigateway")
+    api_id = apis.create_rest_api(name="api")["id"]
+    root = apis.get_resources(restApiId=api_id)["items"][0]["id"]
+    apis.put_method(restApiId=api_id, resourceId=root, httpMethod="GET", authorizationType="NONE")
     apis.put_integration(
-        restApiId=api,
+        restApiId=api_id,
         resourceId=root,
         httpMethod="GET",
         type="AWS_PROXY",
         integrationHttpMethod="POST",
         uri=f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function}/invocations",
     )
-    apis.create_deployment(restApiId=api, stageName="stage")
-    url = f"{strict.endpoint}/_aws/execute-api/{api}/stage/"
-    assert httpx.get(url).text == "done"
-    functions = client(strict, "lambda")
+    if gateway_response:
+        apis.put_gateway_response(restApiId=api_id, **gateway_response)
+    apis.create_deployment(restApiId=api_id, stageName="stage")
+    return f"{emulator.endpoint}/_aws/execute-api/{api_id}/stage/"
+
+
+@contextmanager
+def permitted(emulator: Emulator, function: str, url: str, methods: str = "*") -> Iterator[None]:
+    """Allow an API to invoke a function."""
+    functions = client(emulator, "lambda")
+    functions.add_permission(
+        FunctionName=function,
+        StatementId="api",
+        Action="lambda:InvokeFunction",
+        Principal="apigateway.amazonaws.com",
+        SourceArn=f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{url.split('/')[-3]}/stage/{methods}/",
+    )
+    try:
+        yield
+    finally:
+        functions.remove_permission(FunctionName=function, StatementId="api")
+
+
+@contextmanager
+def without_concurrency(emulator: Emulator, function: str) -> Iterator[None]:
+    """Leave a function no execution."""
+    functions = client(emulator, "lambda")
     functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
     try:
-        response = httpx.get(url)
+        yield
     finally:
         functions.delete_function_concurrency(FunctionName=function)
-    assert response.status_code == httpx.codes.INTERNAL_SERVER_ERROR
-    assert response.json() == {"message": "Internal server error"}
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize(
+    ("gateway_response", "status", "retry_after", "body"),
+    [
+        ({}, 500, None, {"message": "Internal server error"}),
+        ({"responseType": "DEFAULT_5XX", **CONFIGURED}, 500, "1", {"errors": ["Please try again."]}),
+        (
+            {"responseType": "INTEGRATION_FAILURE", "statusCode": "503", **CONFIGURED},
+            503,
+            "1",
+            {"errors": ["Please try again."]},
+        ),
+    ],
+    ids=["none", "default", "own"],
+)
+def test_an_api_answers_for_a_function_without_concurrency_by_its_gateway_response(  # noqa: PLR0913, PLR0917 - a table
+    strict: Emulator,
+    function: str,
+    gateway_response: dict[str, Any],
+    status: int,
+    retry_after: str | None,
+    body: dict[str, Any],
+) -> None:
+    url = api(strict, function, gateway_response)
+    with permitted(strict, function, url):
+        with without_concurrency(strict, function):
+            response = httpx.get(url)
+        assert httpx.get(url).text == "done"  # the next one is not affected
+    assert (response.status_code, response.headers.get("retry-after"), response.json()) == (status, retry_after, body)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("methods", [None, "POST"])
+def test_an_api_cannot_invoke_a_function_whose_policy_does_not_allow_it(
+    strict: Emulator, function: str, methods: str | None
+) -> None:
+    url = api(strict, function, {})
+    with nullcontext() if methods is None else permitted(strict, function, url, methods):
+        response = httpx.get(url)
+    assert (response.status_code, response.json()) == (500, {"message": "Internal server error"})
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize(
+    ("gateway_response", "body"),
+    [
+        ({}, {"message": "Internal server error"}),
+        ({"responseType": "DEFAULT_5XX", **CONFIGURED}, {"errors": ["Please try again."]}),
+    ],
+    ids=["none", "default"],
+)
+def test_an_api_answers_for_a_function_that_failed_with_502_and_without_its_words(
+    strict: Emulator, function: str, gateway_response: dict[str, Any], body: dict[str, Any]
+) -> None:
+    url = api(strict, function, gateway_response)
+    with permitted(strict, function, url):
+        response = httpx.get(url, headers={"fail": "1"})
+    assert (response.status_code, response.json()) == (502, body)
 
 
 @pytest.mark.emulator

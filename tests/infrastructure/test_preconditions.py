@@ -28,8 +28,8 @@ from emulator.tools import ACCOUNT, NODE, REGION
 from stacks.account import Account, PreconditionError, UncheckedError, UnrecordedError
 from stacks.deployment_file import METADATA, NAME
 from stacks.preconditions import check
-from stacks.settings import SettingError
-from tests.infrastructure.synthesis import ROOT
+from stacks.settings import SettingError, Settings
+from tests.infrastructure.synthesis import ROOT, shared_synthesis
 
 DEPLOYED: Final = {
     "secret": "off",
@@ -47,9 +47,10 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def deployment() -> Iterator[emulator.Deployment]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulator.Deployment]:
     """One with settings of its own, and IAM enforced."""
-    with emulator.deployed(settings=DEPLOYED, auth=True) as deployed:
+    assembly = shared_synthesis(tmp_path_factory, Settings.of(DEPLOYED)).folder
+    with emulator.deployed(assembly=assembly, auth=True) as deployed:
         yield deployed
 
 

@@ -11,10 +11,11 @@ from typing import Any, Final
 import pytest
 
 import emulator
+from stacks.settings import Settings
 from tests.conformance.api import Accepted, Api, Deployment
 from tests.conformance.clock import eventually, now_ms
 from tests.infrastructure.inventory import BEHIND_S
-from tests.infrastructure.synthesis import ROOT
+from tests.infrastructure.synthesis import ROOT, shared_synthesis
 
 pytestmark = pytest.mark.emulator
 
@@ -108,9 +109,10 @@ def connected(deployment: emulator.Deployment) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def restarted() -> Iterator[tuple[Stack, list[Accepted]]]:
+def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, list[Accepted]]]:
     """A deployment that was restarted while tasks waited; by its own clock it mends itself during the other tests."""
-    with emulator.deployed(settings={"secret": "off"}) as deployment:
+    assembly = shared_synthesis(tmp_path_factory, Settings(secret=False)).folder
+    with emulator.deployed(assembly=assembly) as deployment:
         with connected(deployment) as stack:
             tasks = stack.schedule(seconds=[20 + number / TASKS for number in range(TASKS)])
         assert now_ms() < tasks[0].due_ms
@@ -120,10 +122,11 @@ def restarted() -> Iterator[tuple[Stack, list[Accepted]]]:
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A deployment that starts the timers of the next seconds only."""
-    settings = {"secret": "off", "arming_window_days": str(WINDOW_S / 86_400)}
-    with emulator.deployed(settings=settings) as deployment, connected(deployment) as stack:
+    settings = Settings(secret=False, arming_window_days=WINDOW_S / 86_400)
+    assembly = shared_synthesis(tmp_path_factory, settings).folder
+    with emulator.deployed(assembly=assembly) as deployment, connected(deployment) as stack:
         yield stack
 
 

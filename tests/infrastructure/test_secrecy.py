@@ -6,15 +6,17 @@ from collections.abc import Iterator
 import pytest
 
 from emulator import Deployment, deployed
+from stacks.settings import Settings
 from tests.conformance import secrecy
 from tests.conformance.clock import eventually
+from tests.infrastructure.synthesis import shared_synthesis
 
 pytestmark = pytest.mark.emulator
 
 
 @pytest.fixture(scope="module")
-def deployment() -> Iterator[Deployment]:
-    with deployed() as found:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with deployed(assembly=shared_synthesis(tmp_path_factory, Settings()).folder) as found:
         yield found
 
 

@@ -18,7 +18,7 @@ import task_scheduler
 from stacks.settings import Settings
 from tests.conformance.api import IDEMPOTENCY_KEY, Accepted, Api, Deployment
 from tests.conformance.clock import eventually, now_ms
-from tests.infrastructure.synthesis import Synthesis, synthesise
+from tests.infrastructure.synthesis import Synthesis, shared_synthesis
 from tests.infrastructure.test_recovery import Stack
 from tests.infrastructure.upgrade import BASELINE, TEMPLATE
 from tests.infrastructure.upgrade.__main__ import write_baseline
@@ -123,7 +123,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def present(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkout with a larger arming window, so that the upgrade changes the functions in any case."""
-    return synthesise(tmp_path_factory.mktemp("present"), Settings(arming_window_days=3)).folder
+    return shared_synthesis(tmp_path_factory, Settings(arming_window_days=3)).folder
 
 
 def physical_ids(deployment: emulator.Deployment) -> dict[str, str]:
