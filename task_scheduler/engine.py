@@ -128,6 +128,16 @@ class TagCancellation:
     """Whether time was up before all tasks had been processed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is wrong now, a sentence for each that names no task: anybody may read it."""
+
+    failures: Sequence[str] = ()
+    """Tasks cannot be accepted, or are not emitted."""
+    warnings: Sequence[str] = ()
+    """Tasks are accepted and emitted; something else needs the operator."""
+
+
 class Engine(Protocol):
     """Accepts, keeps, fires, changes and cancels tasks, and remembers what was emitted.
 
@@ -137,8 +147,8 @@ class Engine(Protocol):
     def now_ms(self) -> int:
         """Return the time that this engine goes by, in milliseconds since the Unix epoch."""
 
-    async def problems(self) -> list[str]:
-        """Return what is wrong now, a sentence for each, that names no task: anybody may read it. Raises nothing."""
+    async def check_health(self) -> Health:
+        """Return what is wrong now. Raises nothing."""
 
     async def schedule(self, task: Task, key: IdempotencyKey | None = None) -> Task:
         """Store a new task and return it; when this returns, the task will be emitted.

@@ -20,6 +20,7 @@ from task_scheduler.engine import (
     MAX_PAGE_BYTES,
     OVERDUE_MS,
     EngineError,
+    Health,
     IdempotencyKey,
     KeyConflictError,
     KeyOfEndedTaskError,
@@ -74,29 +75,29 @@ class AwsEngine:
         self._sleep = sleep
         self._threads = threads  # for the items of a batch
         self._looked_ms = 0
-        self._problems: list[str] = []
+        self._health = Health()
 
     def now_ms(self) -> int:
         """Return the time of the injected clock."""
         return self._now_ms()
 
-    async def problems(self) -> list[str]:
+    async def check_health(self) -> Health:
         """Look whether the table answers and whether anything in it is overdue, at most every 10 s."""
         if self._now_ms() >= self._looked_ms + _LOOK_AGAIN_MS:
-            self._problems = self._look()
+            self._health = self._look()
             self._looked_ms = self._now_ms()
-        return self._problems
+        return self._health
 
-    def _look(self) -> list[str]:
+    def _look(self) -> Health:
         try:
             with unavailable("The table of tasks"):
                 overdue = [task for state in OPEN for task in self._overdue(state)]
         except UnavailableError as error:
-            return [str(error)]
+            return Health([str(error)])
         if not overdue:
-            return []
+            return Health()
         due = timestamp.format(min(task.due_ms for task in overdue))
-        return [f"Tasks are overdue: one was due at {due}. They are tried again, for a day at least."]
+        return Health([f"Tasks are overdue: one was due at {due}. They are tried again, for a day at least."])
 
     def _soonest_open_ms(self) -> int | None:
         """Return before which due time no task is open, as far as the index knows.

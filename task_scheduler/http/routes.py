@@ -155,11 +155,11 @@ async def events(request: Request, context: Context) -> Response:
 
 
 async def health(_request: Request, context: Context) -> Response:
-    """Tell the version, and what is wrong if anything is."""
-    problems = await context.engine.problems()
-    if problems:
-        return json_response({"status": "failing", "version": __version__, "errors": problems}, status=503)
-    return json_response({"status": "ok", "version": __version__})
+    """Show the version, and what is wrong: status 503 if tasks cannot be accepted or are not emitted."""
+    found = await context.engine.check_health()
+    status = "failing" if found.failures else "degraded" if found.warnings else "ok"
+    body = {"status": status, "version": __version__, "errors": [*found.failures], "warnings": [*found.warnings]}
+    return json_response({name: value for name, value in body.items() if value}, status=503 if found.failures else 200)
 
 
 async def contract(_request: Request, _context: Context) -> Response:

@@ -24,6 +24,7 @@ from task_scheduler.engine import (
     OVERDUE_MS,
     BusyError,
     EngineError,
+    Health,
     IdempotencyKey,
     KeyOfEndedTaskError,
     TagCancellation,
@@ -33,6 +34,7 @@ from task_scheduler.engine import (
     UnavailableError,
 )
 from task_scheduler.local.alarm import Alarm
+from task_scheduler.local.deliveries import Delivery, Failure, SetAside
 from task_scheduler.local.store import DataFileError, Emission, Store
 from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, Status, Task
@@ -46,8 +48,9 @@ _BATCH: Final = 1_000  # calls, and due tasks, in one transaction: bounds how lo
 _LONGEST_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the loop sleeps
 _MOST_WAITING: Final = 2 * _BATCH  # calls; more are refused at once, rather than answered late
 _PAUSE_S: Final = 1.0  # before the disk is tried again
-_TASKS_KEPT_MS: Final = 30 * 86_400_000  # after their end
-_EVENTS_KEPT_MS: Final = 7 * 86_400_000
+_DAY_MS: Final = 86_400_000
+_TASKS_KEPT_MS: Final = 30 * _DAY_MS  # after their end
+_EVENTS_KEPT_MS: Final = 7 * _DAY_MS
 _EXPIRED_AT_ONCE: Final = 500  # tasks, and events: what a turn takes is short beside what it commits
 _EXPIRY_INTERVAL_MS: Final = 60_000
 
@@ -98,6 +101,8 @@ class LocalEngine:
         self._pending = nan
         self._taken_ms = 0
         self._held: deque[Emission] = deque()
+        self._latest_ms = 0  # of all that was recorded
+        self._newest = 0  # of the events that are stored: 0 once they have all expired
         self._page: tuple[tuple[int, ...], list[Event]] = ((), [])
 
     async def __aenter__(self) -> Self:
@@ -112,6 +117,8 @@ class LocalEngine:
             self._reader = Store.open(self._path)
             undo.pop_all()
         self._position = self._reader.position()
+        self._newest = self._reader.last_sequence()
+        self._latest_ms = self._reader.latest_ms()
         for newest in self._reader.events_before(self._position + 1, limit=1):
             await self._until(newest.emitted_ms)  # it may have been taken by a process that ended since
         self._observer.gauge(Metric.PENDING, self._pending)
@@ -214,41 +221,72 @@ class LocalEngine:
         due_ms = store.next_due_ms()
         return due_ms is not None and due_ms <= self.now_ms()
 
-    async def problems(self) -> list[str]:
-        """Look at the disk, at what is due and at what webhooks have not taken."""
+    async def check_health(self) -> Health:
+        """Look at the disk, at what is due and at what webhooks have not accepted."""
         try:
             due_ms = self._reader.next_due_ms()
-            behind = self._behind()
+            warnings = self._unaccepted()
         except sqlite3.Error:
-            return ["The data file cannot be read."]
-        found = []
+            return Health(["The data file cannot be read."])
+        failures = []
         if not self._writable:
-            found.append("The data file cannot be written, so no task is accepted or emitted.")
+            failures.append("The data file cannot be written, so no task is accepted or emitted.")
         if due_ms is not None and due_ms < self.now_ms() - OVERDUE_MS:
-            found.append(f"Tasks are overdue: one was due at {timestamp.format(due_ms)}.")
-        if behind:
-            found.append(f"{behind} of {len(self._webhooks)} webhooks did not take a message for more than a minute.")
-        return found
+            failures.append(f"Tasks are overdue: one was due at {timestamp.format(due_ms)}.")
+        return Health(failures, warnings)
 
-    def _behind(self) -> int:
-        """Return how many webhooks have still to be given an event that is older than a minute."""
-        return sum(
-            event.emitted_ms < self.now_ms() - OVERDUE_MS
+    def _unaccepted(self) -> list[str]:
+        before_ms = self.now_ms() - OVERDUE_MS
+        late = self._reader.deliveries.waiting([*self._webhooks], before_ms=before_ms)
+        unsent = sum(
+            event.emitted_ms < before_ms
             for position in self._webhooks.values()
             for event in self._reader.events(after=position, until=self._position, limit=1)
         )
+        set_aside = self._reader.deliveries.set_aside()
+        found = []
+        if behind := max(late, unsent):
+            number = len(self._webhooks)
+            found.append(f"{behind} of {number} webhooks did not accept a message for more than a minute.")
+        if set_aside:
+            found.append(
+                f"Messages that a webhook did not accept are set aside: {set_aside}. GET /webhooks lists them, and "
+                "POST /webhooks/acknowledge ends this warning."
+            )
+        return found
 
     async def open_webhook(self, url: str) -> int:
-        """Return up to where the log was delivered to a webhook."""
+        """Return up to where the log was sent to a webhook."""
         end = self._position
-        position: int = await self._change(lambda store: store.open_webhook(url, position=end))
-        self._webhooks[url] = position
+        stored: int = await self._change(lambda store: store.deliveries.open_webhook(url, position=end))
+        self._webhooks[url] = position = await self.clamp_position(stored)
         return position
 
-    async def advance_webhook(self, url: str, position: int) -> None:
-        """Remember up to where the log was delivered to a webhook."""
-        await self._change(lambda store: store.advance_webhook(url, position))
-        self._webhooks[url] = position
+    async def advance_webhook(self, url: str, event: Event, failure: Failure | None) -> None:
+        """Remember that an event was sent to a webhook for the first time."""
+        await self._change(lambda store: store.deliveries.advance_webhook(url, event, failure))
+        self._webhooks[url] = event.sequence
+
+    async def next_delivery(self, url: str) -> Delivery | None:
+        """Return what is to be sent to a webhook again first."""
+        return self._reader.deliveries.next(url)
+
+    async def settle_delivery(self, url: str, sequence: int, failure: Failure | None) -> None:
+        """Remember what came of sending an event again."""
+        await self._change(lambda store: store.deliveries.settle(url, sequence, failure))
+
+    async def hasten_deliveries(self, url: str) -> None:
+        """Send everything again now that waits for a webhook."""
+        await self._change(lambda store: store.deliveries.hasten(url, self.now_ms()))
+
+    def set_aside_deliveries(self, *, limit: int) -> tuple[int, list[SetAside]]:
+        """Return how many messages are set aside, and the newest of them."""
+        return self._reader.deliveries.set_aside(), self._reader.deliveries.list_set_aside(limit=limit)
+
+    async def acknowledge_deliveries(self) -> int:
+        """Forget the messages that were set aside; return their number."""
+        acknowledged: int = await self._change(lambda store: store.deliveries.acknowledge())
+        return acknowledged
 
     async def position(self) -> int:
         """Return the sequence number of the newest event."""
@@ -275,10 +313,14 @@ class LocalEngine:
         return self._reader.events_before(min(before, self._position + 1), limit=limit)
 
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:
-        """Wait for an event; raises UnavailableError when the engine closes."""
+        """Wait until an event after a sequence number is stored; raises UnavailableError when the engine closes.
+
+        Events that have expired are none: a reader that is behind them waits for the next one.
+        """
+        await asyncio.sleep(0)  # a caller may loop over this and `events`; the loop has others to serve
         try:
             async with asyncio.timeout(seconds):
-                while self._position <= after:
+                while self._newest <= after:
                     if self._closing:
                         raise UnavailableError("The server is stopping.")
                     await self._arrival.wait()
@@ -337,8 +379,9 @@ class LocalEngine:
                 for call in calls:
                     call.run(self._writer)
                 now_ms = self.now_ms()
+                self._correct_times(now_ms)
                 emissions = self._take(now_ms)
-                self._expire(now_ms)
+                has_expired = self._expire(now_ms)
         except Exception:
             # Nothing of this turn was kept: callers are told so, and what is due stays due. Mostly it is the disk that
             # is full or gone; but whatever it is, a thread that ended here would leave everybody waiting for ever.
@@ -352,6 +395,8 @@ class LocalEngine:
         if not self._writable:
             _logger.warning("The data file can be written again")
         self._writable = True
+        if has_expired:
+            self._loop.call_soon_threadsafe(self._find_newest)
         if calls or emissions:
             self._count(calls, len(emissions))
             self._loop.call_soon_threadsafe(self._wake, calls, emissions)
@@ -386,15 +431,34 @@ class LocalEngine:
             self._pending = self._writer.pending()
             self._observer.gauge(Metric.PENDING, self._pending)
 
-    def _expire(self, now_ms: int) -> None:
-        """Forget what ended long ago: a little in every minute, and in every turn while there is more."""
-        if now_ms >= self._next_expiry_ms:
-            gone = self._writer.expire(
-                tasks_before_ms=now_ms - _TASKS_KEPT_MS,
-                events_before_ms=now_ms - _EVENTS_KEPT_MS,
-                limit=_EXPIRED_AT_ONCE,
-            )
-            self._next_expiry_ms = now_ms if gone >= _EXPIRED_AT_ONCE else now_ms + _EXPIRY_INTERVAL_MS
+    def _expire(self, now_ms: int) -> bool:
+        """Delete what ended long ago: a little in every minute, and in every turn while there is more.
+
+        Returns whether anything was deleted.
+        """
+        is_time = not 0 < self._next_expiry_ms - now_ms <= _EXPIRY_INTERVAL_MS  # or the clock was set back
+        if not is_time:
+            return False
+        gone = self._writer.expire(
+            tasks_before_ms=now_ms - _TASKS_KEPT_MS,
+            events_before_ms=now_ms - _EVENTS_KEPT_MS,
+            received=min([*self._webhooks.values()], default=None),
+            limit=_EXPIRED_AT_ONCE,
+        )
+        self._next_expiry_ms = now_ms if gone >= _EXPIRED_AT_ONCE else now_ms + _EXPIRY_INTERVAL_MS
+        return gone > 0
+
+    def _correct_times(self, now_ms: int) -> None:
+        """Correct what was recorded by a clock that has been set back since: it would never expire."""
+        if self._latest_ms > now_ms + _DAY_MS:
+            self._writer.correct_times(now_ms)
+            self._latest_ms = now_ms
+        self._latest_ms = max(self._latest_ms, now_ms)
+
+    def _find_newest(self) -> None:
+        """Find out, on the event loop, which is the newest emitted event that is still stored."""
+        with suppress(sqlite3.Error):
+            self._newest = min(self._reader.last_sequence(), self._position)
 
     def _wake(self, calls: list[_Call], emissions: Sequence[Emission] = ()) -> None:
         """Wake, on the event loop, those whose changes were made, and emit what was taken when its time comes."""
@@ -410,7 +474,7 @@ class LocalEngine:
         late_s = []
         while self._held and not _is_ahead(self._held[0].emitted_ms, now_ms):
             emission = self._held.popleft()
-            self._position = emission.sequence
+            self._position = self._newest = emission.sequence
             late_s.append(max(now_ms - emission.expected_ms, 0) / 1000)
         if late_s:
             self._arrival.set()

@@ -1,7 +1,8 @@
-"""The routes that only the local engine has: its metrics, and the clock that tests set forward."""
+"""The routes that only the local engine has: metrics, what webhooks did not accept, and the clock of tests."""
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from task_scheduler import timestamp
 from task_scheduler.http.body import read_object
@@ -10,8 +11,10 @@ from task_scheduler.http.message import Request, Response, json_response
 from task_scheduler.http.routes import Context, Route
 from task_scheduler.local import metrics
 from task_scheduler.local.clock import TestClock
+from task_scheduler.local.deliveries import SetAside
 from task_scheduler.local.engine import LocalEngine
 
+_SHOWN: Final = 100  # messages that were set aside
 _LATEST_MS: Final = timestamp.parse("9000-01-01")
 
 
@@ -29,8 +32,31 @@ def local_routes(
         await engine.fire()
         return json_response({"now": timestamp.format(int(clock()))})
 
-    routes = {"/metrics": {"GET": Route(show_metrics)}}
+    async def list_set_aside(_request: Request, _context: Context) -> Response:
+        number, newest = engine.set_aside_deliveries(limit=_SHOWN)
+        return json_response({"set_aside": number, "messages": [_shown(each) for each in newest]})
+
+    async def acknowledge(_request: Request, _context: Context) -> Response:
+        return json_response({"acknowledged": await engine.acknowledge_deliveries()})
+
+    routes = {
+        "/metrics": {"GET": Route(show_metrics)},
+        "/webhooks": {"GET": Route(list_set_aside)},
+        "/webhooks/acknowledge": {"POST": Route(acknowledge)},
+    }
     return routes if clock is None else {**routes, "/clock": {"POST": Route(advance_clock)}}
+
+
+def _shown(message: SetAside) -> Mapping[str, object]:
+    """Return a message that was set aside as JSON; only the host of its webhook, since an address may be a secret."""
+    return {
+        "id": message.task_id,
+        "webhook": urlsplit(message.url).hostname,
+        "attempts": message.attempts,
+        "failure": message.failure,
+        "emitted_at": timestamp.format(message.emitted_ms),
+        "set_aside_at": timestamp.format(message.set_aside_ms),
+    }
 
 
 def _advance_ms(body: Mapping[str, object], now_ms: float) -> int:

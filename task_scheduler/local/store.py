@@ -18,6 +18,7 @@ from task_scheduler.engine import (
     TaskQuery,
     TooLateError,
 )
+from task_scheduler.local import deliveries
 from task_scheduler.task import Event, Status, Task
 
 _APPLICATION_ID: Final = 0x7453_6B73  # "tSks", so that a file of another program is never taken for ours
@@ -70,6 +71,7 @@ _MIGRATIONS: Final = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX idempotency_key_by_task ON idempotency_key (task_id);
     """,
+    deliveries.FORMAT,
 )
 
 _COLUMNS: Final = "id, task.due_ms, event, created_ms, revision, status, ended_ms, changed_ms"
@@ -115,6 +117,7 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.deliveries = deliveries.Deliveries(connection)
         self.soonest_ms = -inf
         """Nothing is due before this, as long as all changes come through here; so the file need not be asked."""
 
@@ -284,8 +287,16 @@ class Store:
         row = self._connection.execute("SELECT count(*) FROM task WHERE status = ?", (Status.SCHEDULED,)).fetchone()
         return int(row[0])
 
-    def expire(self, *, tasks_before_ms: int, events_before_ms: int, limit: int) -> int:
-        """Delete up to `limit` tasks that ended before a time, and as many events; return how many went."""
+    def expire(self, *, tasks_before_ms: int, events_before_ms: int, limit: int, received: int | None = None) -> int:
+        """Delete up to `limit` tasks that ended before a time, and as many events; return how many went.
+
+        If `received` is given, no event after that sequence number is deleted, nor its task.
+        """
+        if received is not None:
+            following = self._connection.execute(
+                "SELECT emitted_ms FROM event WHERE sequence > ? ORDER BY sequence LIMIT 1", (received,)
+            ).fetchone()
+            tasks_before_ms = tasks_before_ms if following is None else min(tasks_before_ms, following[0])
         tasks = [
             _task(row)
             for row in self._connection.execute(
@@ -298,16 +309,32 @@ class Store:
         self._connection.executemany("DELETE FROM idempotency_key WHERE task_id = ?", ids)
         self._connection.executemany("DELETE FROM task WHERE id = ?", ids)
         events = self._connection.execute(
-            "SELECT sequence FROM (SELECT * FROM event ORDER BY sequence LIMIT ?) WHERE emitted_ms < ?",
-            (limit, events_before_ms),
+            "SELECT sequence FROM (SELECT * FROM event WHERE sequence <= ? ORDER BY sequence LIMIT ?)"
+            " WHERE emitted_ms < ?",
+            (_LAST_MS if received is None else received, limit, events_before_ms),
         ).fetchall()
         self._connection.executemany("DELETE FROM event WHERE sequence = ?", events)
         return len(tasks) + len(events)
+
+    def latest_ms(self) -> int:
+        """Return the latest time at which a task ended, 0 if none has."""
+        row = self._connection.execute("SELECT max(ended_ms) FROM task WHERE ended_ms IS NOT NULL").fetchone()
+        return 0 if row[0] is None else int(row[0])
+
+    def correct_times(self, now_ms: int) -> None:
+        """Give the present time to all that ended in the future: the clock was wrong then, or is now."""
+        self._connection.execute("UPDATE task SET ended_ms = ? WHERE ended_ms > ?", (now_ms, now_ms))
+        self._connection.execute("UPDATE event SET emitted_ms = ? WHERE emitted_ms > ?", (now_ms, now_ms))
 
     def position(self) -> int:
         """Return the sequence number of the newest event, also where that event is no longer kept."""
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
         return 0 if row is None else int(row[0])
+
+    def last_sequence(self) -> int:
+        """Return the sequence number of the newest event that is stored, 0 if there is none."""
+        row = self._connection.execute("SELECT max(sequence) FROM event").fetchone()
+        return 0 if row[0] is None else int(row[0])
 
     def first_sequence(self) -> int | None:
         """Return the sequence number of the oldest event that is stored, None if there is none."""
@@ -321,18 +348,6 @@ class Store:
     def events_before(self, before: int, *, limit: int) -> list[Event]:
         """Return the last events before a sequence number, in order, bounded in the same way."""
         return self._events(_BEFORE, before, limit)[::-1]
-
-    def open_webhook(self, url: str, *, position: int) -> int:
-        """Return up to where the log was delivered to a webhook; a new one begins at `position`."""
-        self._connection.execute(
-            "INSERT INTO webhook (url, position) VALUES (?, ?) ON CONFLICT (url) DO NOTHING", (url, position)
-        )
-        row = self._connection.execute("SELECT position FROM webhook WHERE url = ?", (url,)).fetchone()
-        return int(row[0])
-
-    def advance_webhook(self, url: str, position: int) -> None:
-        """Remember up to where the log was delivered to a webhook."""
-        self._connection.execute("UPDATE webhook SET position = ? WHERE url = ?", (position, url))
 
     def _tag(self, task: Task) -> None:
         self._connection.executemany(

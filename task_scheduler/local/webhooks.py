@@ -1,8 +1,10 @@
-"""Hands every event in the log to webhooks, signed as Standard Webhooks has it, to each at its own pace."""
+"""Sends every event in the log to webhooks, signed as Standard Webhooks specifies, to each at its own pace."""
 
 import asyncio
 import base64
 import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -10,6 +12,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from task_scheduler.engine import UnavailableError
+from task_scheduler.local.deliveries import Delivery, Failure
 from task_scheduler.task import Event
 
 _logger: Final = logging.getLogger(__name__)
@@ -21,17 +24,36 @@ TIMEOUT_S: Final = 15.0
 
 _WAIT_S: Final = 3600.0
 _FIRST_PAUSE_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 60.0
+_PAUSES_S: Final = (*(_FIRST_PAUSE_S * 2**number for number in range(15)), *[14_400.0] * 6)
+"""Between the attempts of one event: doubled up to 2 hours, then 4 hours each; 28 hours in all."""
+_PROBE_S: Final = 60.0
+"""How often a receiver that accepts nothing is asked for, so that all goes out soon after it is back."""
+_DOWN_AFTER: Final = 5
+"""Failures in a row, of any events, after which a receiver counts as down."""
+_TRANSIENT: Final = frozenset({408, 425, 429})
+"""Of the client errors those that another attempt may not meet: timeout, too early, too many requests."""
 
 
-class EventSource(Protocol):
-    """What an engine has to offer to webhooks."""
+class Log(Protocol):
+    """What an engine has to offer to webhooks. Changes raise UnavailableError."""
+
+    def now_ms(self) -> int:
+        """Return the time that the engine uses."""
 
     async def open_webhook(self, url: str) -> int:
-        """Return up to where the log was delivered to a webhook."""
+        """Return up to where the log was sent to a webhook."""
 
-    async def advance_webhook(self, url: str, position: int) -> None:
-        """Remember up to where the log was delivered to a webhook."""
+    async def advance_webhook(self, url: str, event: Event, failure: Failure | None) -> None:
+        """Remember that an event was sent for the first time."""
+
+    async def next_delivery(self, url: str) -> Delivery | None:
+        """Return what is to be sent again first."""
+
+    async def settle_delivery(self, url: str, sequence: int, failure: Failure | None) -> None:
+        """Remember what came of sending an event again."""
+
+    async def hasten_deliveries(self, url: str) -> None:
+        """Send everything again now that waits."""
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         """Return the events after a sequence number."""
@@ -61,61 +83,132 @@ def check_secret(secret: str) -> None:
 
 
 class WebhookSender:
-    """Delivers the log to one URL in order, from where it stopped, until it is cancelled.
+    """Sends each event in the log to one URL, until it is cancelled.
 
-    An answer of 2xx is a delivery. Anything else is tried again after a pause that doubles up to a minute, for as long
-    as the event is in the log: the receiver may get an event more than once, under one webhook-id.
+    A response of 2xx is a delivery. Where the first attempt fails the event is sent again later, and those behind it go
+    on: only events that are delivered at their first attempt keep their order. One that is rejected for good, or was
+    not accepted in 28 hours, is set aside. Events may be sent more than once, under one webhook-id.
     """
 
     def __init__(
         self,
-        source: EventSource,
+        log: Log,
         url: str,
         secret: str,
         *,
         client: httpx.AsyncClient,
         first_pause_s: float = _FIRST_PAUSE_S,
     ) -> None:
-        self._source = source
+        self._log = log
         self._url = url
         self._signature = Webhook(secret)
         self._client = client
-        self._first_pause_s = first_pause_s
+        scale = first_pause_s / _FIRST_PAUSE_S
+        self._pauses_s = [pause_s * scale for pause_s in _PAUSES_S]
+        self._probe_s = _PROBE_S * scale
         self._position: int | None = None
         self._name = httpx.URL(url).host  # the rest of an address may be a secret
+        self._failures = 0  # since the last success, of any event
+        self._retry = asyncio.Event()
+        self._advance: tuple[Event, Failure | None] | None = None
+        self._settlement: tuple[int, Failure | None] | None = None
 
     async def open(self) -> None:
-        """Find where delivery stopped; a new webhook gets what is emitted from now on. Raises UnavailableError."""
-        self._position = await self._source.open_webhook(self._url)
+        """Find where delivery stopped, and send again at once what waits; raises UnavailableError.
+
+        A new webhook gets what is emitted from now on.
+        """
+        await self._log.hasten_deliveries(self._url)
+        self._position = await self._log.open_webhook(self._url)
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Send until cancelled: new events and those to be sent again side by side, so that neither waits."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(self._send_what_follows))
+            group.create_task(self._repeat(self._send_again))
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self._deliver_what_follows()
+                await step()
             except UnavailableError:  # the disk is full for now, or the engine stops and its senders will be cancelled
-                await asyncio.sleep(self._first_pause_s)
+                await asyncio.sleep(self._pauses_s[0])
             except Exception:  # a delivery that ended here would never go on
                 _logger.exception("Delivery to the webhook at %s was interrupted", self._name)
-                await asyncio.sleep(_LONGEST_PAUSE_S)
+                await asyncio.sleep(_PROBE_S)
 
-    async def _deliver_what_follows(self) -> None:
+    async def _send_what_follows(self) -> None:
         if self._position is None:
             await self.open()
         assert self._position is not None  # noqa: S101 - it is open
-        for event in await self._source.events(after=self._position, limit=_PAGE):
-            await self._deliver(event)
+        await self._save_advance()
+        for event in await self._log.events(after=self._position, limit=_PAGE):
+            self._advance = event, await self._attempt(event, 0)
             self._position = event.sequence
-            await self._source.advance_webhook(self._url, self._position)
-        await self._source.wait_for_events(after=self._position, seconds=_WAIT_S)
+            await self._save_advance()
+        await self._log.wait_for_events(after=self._position, seconds=_WAIT_S)
 
-    async def _deliver(self, event: Event) -> None:
-        pause_s = self._first_pause_s
-        while not await self._post(event):
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+    async def _save_advance(self) -> None:
+        """Save the outcome of the last first attempt; where the disk refuses, before the next one."""
+        if self._advance is not None:
+            await self._log.advance_webhook(self._url, *self._advance)
+            self._advance = None
+            self._retry.set()
 
-    async def _post(self, event: Event) -> bool:
+    async def _save_settlement(self) -> None:
+        """Save the outcome of the last repeated attempt; where the disk refuses, before the next one."""
+        if self._settlement is not None:
+            await self._log.settle_delivery(self._url, *self._settlement)
+            self._settlement = None
+
+    async def _send_again(self) -> None:
+        """Send the next event that waits, when its time has come, or to find out whether the receiver is back."""
+        await self._save_settlement()
+        self._retry.clear()
+        delivery = await self._log.next_delivery(self._url)
+        if delivery is None:
+            await self._retry.wait()
+            return
+        # The clock may have been set: no pause is longer than the longest one.
+        wait_s = min((delivery.next_ms - self._log.now_ms()) / 1000, self._pauses_s[-1])
+        is_probe = self._is_down() and wait_s > self._probe_s
+        if wait_s > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(wait_s, self._probe_s)):
+                    await self._retry.wait()
+                    return  # there may be one that comes before
+            if wait_s > self._probe_s and not is_probe:
+                return
+        failure = await self._attempt(delivery.event, delivery.attempts)
+        if failure is None or failure.next_ms is None or not is_probe:
+            self._settlement = delivery.event.sequence, failure
+            await self._save_settlement()
+
+    def _is_down(self) -> bool:
+        return self._failures >= _DOWN_AFTER
+
+    async def _attempt(self, event: Event, before: int) -> Failure | None:
+        """Send an event; return None if it was delivered."""
+        reason, permanent, retry_after_s = await self._post(event)
+        if reason is None:
+            was_down, self._failures = self._is_down(), 0
+            if was_down:
+                await self._log.hasten_deliveries(self._url)
+                self._retry.set()
+            return None
+        self._failures += 1
+        now_ms = self._log.now_ms()
+        attempts = before + 1
+        next_ms = None
+        if not permanent and before < len(self._pauses_s):
+            pause_s = max(self._pauses_s[before], min(retry_after_s, self._pauses_s[-1]))
+            next_ms = now_ms + round(pause_s * 1000)
+        what = "did not accept the event" if next_ms else "rejected the event for good"
+        _logger.warning("The webhook at %s %s: %s", self._name, what, reason, extra={"task_id": event.task_id})
+        return Failure(attempts, reason, next_ms, now_ms)
+
+    async def _post(self, event: Event) -> tuple[str | None, bool, float]:
+        """Send an event; return why it was not accepted, whether that is final, and how long to wait at least."""
         now = datetime.now(UTC)
         headers = {
             "content-type": "application/json",
@@ -126,14 +219,10 @@ class WebhookSender:
         try:
             # What the receiver says beyond its status is not read: it may be endless.
             async with self._client.stream("POST", self._url, content=event.event.encode(), headers=headers) as answer:
-                status = answer.status_code
+                status, retry_after = answer.status_code, answer.headers.get("retry-after", "")
         except httpx.HTTPError as error:
-            self._warn("was not reached", type(error).__name__, event)
-            return False
-        delivered = httpx.codes.is_success(status)
-        if not delivered:
-            self._warn("did not take the event", status, event)
-        return delivered
-
-    def _warn(self, what: str, why: object, event: Event) -> None:
-        _logger.warning("The webhook at %s %s: %s", self._name, what, why, extra={"task_id": event.task_id})
+            return type(error).__name__, False, 0.0
+        if httpx.codes.is_success(status):
+            return None, False, 0.0
+        permanent = httpx.codes.is_client_error(status) and status not in _TRANSIENT
+        return str(status), permanent, float(retry_after) if retry_after.isdecimal() else 0.0

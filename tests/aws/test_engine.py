@@ -565,7 +565,7 @@ def test_tasks_that_cannot_be_started_are_reported_as_overdue(world: World, erro
         run(world.engine.schedule(task))
     world.clock.sleep(125)
     assert world.sweep().overdue == 3
-    (problem,) = run(world.engine.problems())
+    (problem,) = run(world.engine.check_health()).failures
     assert problem.startswith("Tasks are overdue: one was due at 2026-11-21T09:01:00")
 
 

@@ -12,9 +12,10 @@ WEBHOOK_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 -
 
 
 class Receiver:
-    """Listens on a free port; answers 500 while `fails` says so, and else keeps the event."""
+    """Listens on a free port; responds with `status` while `fails` says so, and else keeps the event."""
 
-    def __init__(self, *, fails: Callable[[int], bool] = lambda _: False) -> None:
+    def __init__(self, *, fails: Callable[[int], bool] = lambda _: False, status: int = 500) -> None:
+        self._status = status
         self.fails = fails
         """Is told how many requests came before."""
         self.attempts: list[str] = []
@@ -49,7 +50,7 @@ class Receiver:
             return 401
         self.attempts.append(headers["webhook-id"])
         if self.fails(len(self.attempts) - 1):
-            return 500
+            return self._status
         if headers["webhook-id"] not in self._accepted:
             self._accepted.add(headers["webhook-id"])
             self.events.append(event)

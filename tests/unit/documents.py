@@ -29,7 +29,12 @@ DOCUMENTS: Final = [
     *sorted((ROOT / "examples").rglob("README.md")),
 ]
 MAKEFILE: Final = (ROOT / "Makefile").read_text()
-LOCAL_ROUTES: Final = {"/metrics": {"GET"}, "/clock": {"POST"}}
+LOCAL_ROUTES: Final = {
+    "/metrics": {"GET"},
+    "/clock": {"POST"},
+    "/webhooks": {"GET"},
+    "/webhooks/acknowledge": {"POST"},
+}
 
 _FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Of every command, and one that the CLI has renamed since it has an --endpoint-url of its own.

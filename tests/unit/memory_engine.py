@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from task_scheduler.engine import (
     EngineError,
+    Health,
     IdempotencyKey,
     KeyConflictError,
     Place,
@@ -26,13 +27,13 @@ class MemoryEngine:
         self.keys: dict[str, tuple[str, Task]] = {}
         self.log: list[Event] = []
         self.failure: Exception | None = None
-        self.wrong: list[str] = []
+        self.health = Health()
 
     def now_ms(self) -> int:
         return NOW_MS
 
-    async def problems(self) -> list[str]:
-        return self.wrong
+    async def check_health(self) -> Health:
+        return self.health
 
     async def schedule(self, task: Task, key: IdempotencyKey | None = None) -> Task:
         if self.failure:

@@ -73,6 +73,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "httpx",
         "standardwebhooks",
         "task_scheduler.engine",
+        "task_scheduler.local",
         "task_scheduler.task",
     },
     "task_scheduler.local.server": {

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from task_scheduler import __version__
+from task_scheduler.engine import Health
 from task_scheduler.http.api import Api
 from task_scheduler.http.message import Request
 from task_scheduler.http.routes import Context
@@ -46,9 +47,16 @@ def test_a_service_that_is_well_says_so(api: Api) -> None:
     assert health(api) == (200, {"status": "ok", "version": __version__})
 
 
-def test_one_that_is_not_says_what_is_wrong_in_words(api: Api, engine: MemoryEngine) -> None:
-    engine.wrong = ["The disk is full.", "Tasks are overdue."]
-    assert health(api) == (503, {"status": "failing", "version": __version__, "errors": engine.wrong})
+def test_one_that_fails_says_what_is_wrong_with_503(api: Api, engine: MemoryEngine) -> None:
+    engine.health = Health(["The disk is full.", "Tasks are overdue."], ["A webhook is behind."])
+    body = {"status": "failing", "version": __version__, "errors": ["The disk is full.", "Tasks are overdue."]}
+    assert health(api) == (503, body | {"warnings": ["A webhook is behind."]})
+
+
+def test_one_that_accepts_and_emits_is_degraded_at_most(api: Api, engine: MemoryEngine) -> None:
+    engine.health = Health(warnings=["A webhook is behind."])
+    body = {"status": "degraded", "version": __version__, "warnings": ["A webhook is behind."]}
+    assert health(api) == (200, body)
 
 
 def test_every_answer_is_timed_also_one_that_refuses(api: Api, observations: Observations) -> None:

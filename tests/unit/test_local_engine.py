@@ -7,12 +7,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from task_scheduler.engine import (
     MAX_PAGE_BYTES,
     OVERDUE_MS,
+    Health,
     TaskNotFoundError,
     TaskQuery,
     TooLateError,
@@ -25,7 +27,10 @@ from task_scheduler.metrics import Metric
 from task_scheduler.task import Status, Task
 from tests.unit.observations import Observations
 
+Read = TypeVar("Read")
+
 NOW_MS = 1_795_300_000_000
+DAY_MS = 86_400_000
 
 
 class Clock:
@@ -55,6 +60,13 @@ class Desk:
         self.clock.ms = ms
         await self.engine.fire()
         return [event.task_id for event in await self.engine.events(after=0, limit=1000)]
+
+    async def until(self, look: Callable[[], Awaitable[Read]], found: Callable[[Read], bool]) -> None:
+        """Let the clock go on until what is read is as it should be."""
+        async with asyncio.timeout(30):
+            while not found(await look()):
+                self.clock.ms += 1_000
+                await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -292,10 +304,12 @@ def test_a_full_disk_refuses_new_tasks_and_loses_none(desk: Desk) -> None:
             engine._writer._connection.execute("PRAGMA max_page_count = 20")  # noqa: SLF001 - a disk of 80 kB
             with pytest.raises(UnavailableError, match="cannot be written"):
                 await engine.schedule(task(2, size=100_000))
-            assert await engine.problems() == ["The data file cannot be written, so no task is accepted or emitted."]
+            assert await engine.check_health() == Health(
+                ["The data file cannot be written, so no task is accepted or emitted."], []
+            )
             engine._writer._connection.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001 - room again
             await engine.schedule(task(3, size=100_000))
-            assert await engine.problems() == []
+            assert await engine.check_health() == Health([], [])
             assert await desk.at(NOW_MS + 1_000) == ["1", "3"]
             assert desk.observations.counts == {Metric.SCHEDULED: 2, Metric.EMITTED: 2}
 
@@ -308,9 +322,11 @@ def test_what_is_overdue_is_told(desk: Desk) -> None:
             await engine.schedule(task(1))
             engine._writer._connection.execute("PRAGMA query_only = ON")  # noqa: SLF001 - a disk that was unplugged
             desk.clock.ms = task(1).due_ms + OVERDUE_MS
-            assert await engine.problems() == []
+            assert await engine.check_health() == Health([], [])
             desk.clock.ms += 1
-            assert "Tasks are overdue: one was due at 2026-11-21T22:26:41.000Z." in await engine.problems()
+            assert (
+                "Tasks are overdue: one was due at 2026-11-21T22:26:41.000Z." in (await engine.check_health()).failures
+            )
 
     asyncio.run(scenario())
 
@@ -322,11 +338,91 @@ def test_webhooks_that_take_nothing_are_told(desk: Desk) -> None:
                 await engine.open_webhook(url)
             await engine.schedule(task(1))
             await desk.at(NOW_MS + 1_000)
-            await engine.advance_webhook("https://a.example", 1)
+            [event] = await engine.events(after=0, limit=1)
+            await engine.advance_webhook("https://a.example", event, None)
+            behind = "1 of 2 webhooks did not accept a message for more than a minute."
             desk.clock.ms += OVERDUE_MS
-            assert await engine.problems() == []
+            assert await engine.check_health() == Health([], [])
             desk.clock.ms += 1
-            assert await engine.problems() == ["1 of 2 webhooks did not take a message for more than a minute."]
+            assert await engine.check_health() == Health([], [behind])
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_behind_an_expired_log_waits_for_the_next_event(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            await engine.schedule(task(1))
+            assert await desk.at(NOW_MS + 1_000) == ["1"]
+            assert await engine.wait_for_events(after=0, seconds=1)
+            desk.clock.ms += 8 * DAY_MS
+            await desk.until(lambda: engine.events(after=0, limit=1), lambda events: not events)
+            await asyncio.sleep(0.05)
+            assert not await engine.wait_for_events(after=0, seconds=0.05)
+            waiting = asyncio.create_task(engine.wait_for_events(after=0, seconds=30))
+            await engine.schedule(task(2, due_ms=desk.clock.ms))
+            await engine.fire()
+            assert await waiting
+        async with desk.open() as engine:
+            assert await engine.clamp_position(0) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_loop_over_waiting_and_reading_never_starves_the_others(desk: Desk) -> None:
+    """Whatever the wait returns: here it tells of an event that readers do not see."""
+
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            engine._newest = 5  # noqa: SLF001 - as between an expiry and the moment when it is noticed
+
+            async def loop() -> None:
+                while not await engine.events(after=4, limit=1):
+                    await engine.wait_for_events(after=4, seconds=30)
+
+            looping = asyncio.create_task(loop())
+            async with asyncio.timeout(10):
+                for _ in range(100):
+                    await asyncio.sleep(0)
+            looping.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_what_a_webhook_has_not_received_does_not_expire(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            await engine.open_webhook("https://a.example")
+            for number in (1, 2):
+                await engine.schedule(task(number))
+            assert await desk.at(NOW_MS + 2_000) == ["1", "2"]
+            first, second = await engine.events(after=0, limit=2)
+            await engine.advance_webhook("https://a.example", first, None)
+            desk.clock.ms += 60 * DAY_MS
+            await desk.until(lambda: engine.events(after=0, limit=2), lambda events: len(events) == 1)
+            await engine.schedule(task(3, due_ms=desk.clock.ms + DAY_MS))
+            assert await engine.events(after=0, limit=2) == [second]
+            await engine.advance_webhook("https://a.example", second, None)
+            desk.clock.ms += DAY_MS // 2
+            await desk.until(lambda: engine.events(after=0, limit=2), lambda events: not events)
+
+    asyncio.run(scenario())
+
+
+def test_a_clock_that_jumped_by_years_and_back_does_not_stop_expiry(desk: Desk) -> None:
+    async def scenario() -> None:
+        async with desk.open() as engine:
+            for number in range(700):  # more than expire at once
+                await engine.schedule(task(number))
+            assert len(await desk.at(NOW_MS + 10 * 365 * DAY_MS)) == 700
+            desk.clock.ms = NOW_MS + DAY_MS
+            await engine.schedule(task(1000, due_ms=desk.clock.ms))
+            await engine.fire()
+            assert (await engine.get("1")).ended_ms == desk.clock.ms
+            desk.clock.ms += 8 * DAY_MS
+            await desk.until(lambda: engine.events(after=0, limit=1), lambda events: not events)
+            desk.clock.ms += 30 * DAY_MS
+            await desk.until(lambda: engine.tasks(TaskQuery(), limit=1), lambda page: not page.tasks)
 
     asyncio.run(scenario())
 

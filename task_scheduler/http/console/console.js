@@ -17,6 +17,7 @@ import { offset, span, zone } from "./time.js";
 
 const LOOK_EVERY_S = 7; // at the first page of what is coming; the stream tells the rest at once
 const LOOK_AT_ALL_EVERY_S = 63; // at every page that is shown
+const HEALTH_INTERVAL_MS = 60_000;
 const HIDDEN_MS = 30_000; // a page that nobody sees gives its connection back after this
 
 const tasks = new TaskList();
@@ -173,9 +174,13 @@ function sayHowFarClocksAre(ms) {
   }
 }
 
-async function sayVersion() {
-  const { version } = await call("GET", "health");
+async function sayHealth() {
+  const { version, warnings = [] } = await call("GET", "health");
   write(byId("version"), `Task Scheduler ${version}`);
+  const words = warnings.join(" ");
+  if (byId("health").textContent !== words) {
+    tell(byId("health"), words || null);
+  }
 }
 
 function start() {
@@ -195,7 +200,8 @@ function start() {
   window.addEventListener("popstate", () => quietly(detail.follow()));
   document.addEventListener("visibilitychange", onVisibility);
   setInterval(everySecond, 1000);
-  quietly(sayVersion());
+  quietly(sayHealth());
+  setInterval(() => document.hidden || quietly(sayHealth()), HEALTH_INTERVAL_MS);
   stream.start();
   quietly(detail.follow());
 }
