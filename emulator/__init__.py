@@ -1,6 +1,6 @@
 """The stack, deployed by the real CDK CLI into an AWS emulator on this machine; no AWS account is touched."""
 
-from emulator.deployment import Deployment, deployed
+from emulator.deployment import Deployment, deploy_and_leave, deployed
 from emulator.process import Emulator, EmulatorError
 
-__all__ = ["Deployment", "Emulator", "EmulatorError", "deployed"]
+__all__ = ["Deployment", "Emulator", "EmulatorError", "deploy_and_leave", "deployed"]

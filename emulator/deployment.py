@@ -94,6 +94,14 @@ def deployed(
             emulator.stop()
 
 
+def deploy_and_leave(folder: Path, assembly: Path, *, lifeline: int) -> Deployment:
+    """Deploy with IAM enforced into a new emulator, which goes on until the lifeline has no writer left."""
+    emulator = Emulator(folder, auth=True)
+    emulator.start(lifeline=lifeline)
+    _bootstrap(emulator, folder)
+    return _deploy(emulator, folder, assembly, _deployer(emulator))
+
+
 def _synthesise(folder: Path, settings: Mapping[str, str]) -> None:
     """Synthesise, at home: there jsii keeps the unpacked CDK from one time to the next.
 

@@ -55,8 +55,11 @@ class Emulator:
         self.log: Final = BUILD / f"emulator-{port}.log" if port else folder / "emulator.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Self:
-        """Start, and return once it answers."""
+    def start(self, *, lifeline: int = subprocess.PIPE) -> Self:
+        """Start, and return once it answers.
+
+        It ends when its lifeline has no writer left: by default a pipe of this process, or the given file descriptor.
+        """
         BUILD.mkdir(exist_ok=True)
         temporary = self._folder / "tmp"
         temporary.mkdir(exist_ok=True)
@@ -78,7 +81,7 @@ class Emulator:
                     **(_enforcing(self.certificate) if self.certificate else {}),
                     **self._environment,
                 ),
-                stdin=subprocess.PIPE,
+                stdin=lifeline,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

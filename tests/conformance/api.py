@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -103,7 +104,7 @@ class Api:
         """Send a request with the JSON `body` or the raw `content`; with the secret unless `anonymous`.
 
         No answer may be a fault of the service's. AWS may ask to come again, and so may an emulator on a busy machine:
-        then the request is repeated, as every client has to.
+        then the request is repeated, as every client has to; but not a batch of tasks without a key.
         """
         if body is not _ABSENT:
             content = json.dumps(body).encode()
@@ -111,7 +112,8 @@ class Api:
             content = list(content)  # it may be sent twice
         given = {"content-type": "application/json"} | ({} if anonymous else self.secret) | dict(headers or {})
         keyed = IDEMPOTENCY_KEY in {name.lower() for name in given}
-        for attempt in range(_ATTEMPTS):
+        attempts = _ATTEMPTS if keyed or path != "/schedule/batch" else 1
+        for attempt in range(attempts):
             request = self.http.build_request(method, path, content=content)
             request.headers.update(httpx.Headers([(name.encode(), _octets(value)) for name, value in given.items()]))
             request.headers.encoding = "latin-1"  # what is no ASCII in them is sent as it is
@@ -119,7 +121,7 @@ class Api:
             self.contract.check(response, method=method, path=path)
             answer = Answer(response.status_code, json.loads(response.content), response.headers)
             self._remember(method, path, answer, keyed=keyed)
-            if not answer.asks_to_come_again or self.deployment.kind == "local" or attempt == _ATTEMPTS - 1:
+            if not answer.asks_to_come_again or self.deployment.kind == "local" or attempt == attempts - 1:
                 break
             time.sleep(_RETRY_S)
         assert answer.status < httpx.codes.INTERNAL_SERVER_ERROR, answer
@@ -133,7 +135,8 @@ class Api:
 
     def schedule_batch(self, bodies: Sequence[object]) -> list[JsonObject]:
         """Schedule many tasks in one request that must be answered; returns what became of each."""
-        answer = self.send("POST", "/schedule/batch", body={"tasks": bodies})
+        headers = {IDEMPOTENCY_KEY: str(uuid.uuid4())}
+        answer = self.send("POST", "/schedule/batch", body={"tasks": bodies}, headers=headers)
         assert answer.status == httpx.codes.OK, answer
         return list(answer.body["results"])
 

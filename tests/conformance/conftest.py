@@ -1,16 +1,24 @@
 """Which deployments the suite runs against: both engines, or the one at --url."""
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
+from filelock import FileLock
 
 import emulator
 from tests import given as given_deployment
 from tests.conformance.api import Api, Deployment
 from tests.conformance.event_log import EventLog, audit
 from tests.conformance.local_server import LocalServer
+from tests.shared import shared_folder
+
+_LEFT: Final[list[emulator.Deployment]] = []
+"""What this process started and others may still use: to forget it would warn of a process that runs."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -32,13 +40,43 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="session")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """With IAM enforced, so that each function has no more than its own role gives it."""
+    """With IAM enforced, so that each function has no more than its own role gives it.
+
+    One for all test processes: the first that needs it starts it, and it ends with the last one, however that ends,
+    as each of them has opened its lifeline.
+    """
+    announced = shared_folder(tmp_path_factory) / "emulator.json"
+    with FileLock(announced.with_suffix(".lock")):
+        try:
+            there = json.loads(announced.read_text())
+            lifeline = os.open(there["lifeline"], os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # there is none yet, or none any more
+            there, lifeline = _deploy_for_all(tmp_path_factory)
+            announced.write_text(json.dumps(there))
+    try:
+        with trusted(Path(there["ca"])):
+            yield Deployment(there["url"], there["secret"], "emulator")
+    finally:
+        os.close(lifeline)
+
+
+def _deploy_for_all(factory: pytest.TempPathFactory) -> tuple[dict[str, str], int]:
+    """Deploy into an emulator that lives as long as a lifeline is open; return where it is, and this one's lifeline."""
     from stacks.settings import Settings  # noqa: PLC0415 - the CDK, which takes seconds to import
     from tests.infrastructure.synthesis import shared_synthesis  # noqa: PLC0415 - the same
 
-    assembly = shared_synthesis(tmp_path_factory, Settings()).folder
-    with emulator.deployed(assembly=assembly, auth=True) as deployed, trusted(deployed.authority):
-        yield Deployment(deployed.url, deployed.secret or None, "emulator")
+    assembly = shared_synthesis(factory, Settings()).folder
+    folder = factory.mktemp("emulator")
+    name = str(folder / "lifeline")
+    os.mkfifo(name)
+    reader = os.open(name, os.O_RDONLY | os.O_NONBLOCK)  # there is no writer yet
+    lifeline = os.open(name, os.O_WRONLY)
+    os.set_blocking(reader, True)
+    deployed = emulator.deploy_and_leave(folder, assembly, lifeline=reader)
+    os.close(reader)
+    _LEFT.append(deployed)
+    there = {"url": deployed.url, "secret": deployed.secret, "ca": str(deployed.authority), "lifeline": name}
+    return there, lifeline
 
 
 @pytest.fixture(scope="session")

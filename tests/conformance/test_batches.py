@@ -150,10 +150,9 @@ def test_a_tag_cancels_page_by_page(api: Api) -> None:
     more = True
     while more:
         answer = api.send("POST", "/cancel/batch", body={"tag": tag_query(tags)}).body
-        assert answer["not_cancelled"] == 0
         assert answer["cancelled"] or not answer["more"]
         cancelled += answer["cancelled"]
-        more = answer["more"]
+        more = answer["more"] or answer["not_cancelled"] > 0  # throttled, as all that is 503
     assert cancelled == 210
     listed = wait_until_listed(api, {"tag": tag_query(tags), "status": "cancelled", "limit": 1_000}, 210)
     api.ledger.cancelled |= {task["id"] for task in listed}

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from filelock import FileLock
 
 from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
+from tests.shared import shared_folder
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONTEXT: Final[Mapping[str, Any]] = json.loads((ROOT / "cdk.json").read_text())["context"]
@@ -112,10 +112,7 @@ def synthesise(folder: Path, settings: Settings, *plugins: Callable[[cdk.App], I
 
 def shared_synthesis(factory: pytest.TempPathFactory, settings: Settings) -> Synthesis:
     """Return what the first of the test processes that needs it synthesises, for all of them; to be read only."""
-    base = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder = base / f"synthesis-{hashlib.sha256(repr(settings).encode()).hexdigest()[:16]}"
+    folder = shared_folder(factory) / f"synthesis-{hashlib.sha256(repr(settings).encode()).hexdigest()[:16]}"
     with FileLock(f"{folder}.lock"):
         if not (folder / "manifest.json").exists():  # the file that is written last
             synthesise(folder, settings)
