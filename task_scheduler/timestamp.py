@@ -27,7 +27,7 @@ _TIMESTAMP: Final = re.compile(
       | (?P<week>\d{4}-?W\d\d(?:-?\d)?)
       | (?P<reduced>[+-]\d{6}|\d{4}) (?:-(?P<reduced_month>\d\d))? (?=[Tt]|\Z)
     )
-    (?: [^0-9] (?P<hour>\d\d)
+    (?: [Tt\ ] (?P<hour>\d\d)
         (?: (?P<colon>:?) (?P<minute>\d\d) (?: (?P=colon) (?P<second>\d\d) (?: [.,] (?P<fraction>\d+) )? )? )?
         (?P<offset> [Zz]
           | (?P<sign>[+-]) (?P<offset_hour>\d\d)

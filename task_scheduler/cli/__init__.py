@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "export": "transfer:export_tasks",
     "doctor": "doctor:doctor",
     "serve": "serving:serve",
+    "restore": "serving:restore",
 }
 
 
@@ -95,8 +96,22 @@ def app(ctx: click.Context) -> None:
         ctx.exit(2)
 
 
+def _open_standard_streams() -> None:
+    """Open those that a daemon has closed: the next file would get their number, and the data what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w")
+
+
 def main() -> None:
     """Run the command line."""
+    _open_standard_streams()
     try:
         try:
             app()

@@ -7,14 +7,14 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from task_scheduler.cli.lines import Keys, Line, read_lines, read_task
+from task_scheduler.cli.lines import Keys, Line, NotLinesError, read_lines, read_task
 from task_scheduler.client import AsyncClient, BadRequestError, KeyConflictError, TooLargeError
 
 AT_ONCE: Final = 16
 RETRIES: Final = 8
 """More than for a person who waits: up to half a minute in which a service may restart or ask for a slower pace."""
 
-Item = Line | OSError | None
+Item = Line | OSError | NotLinesError | None
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Importer:
     async def run(self, source: BinaryIO) -> None:
         """Schedule a task for each line; one that is refused is told to `say`.
 
-        Raises what the client raises when it cannot go on, and OSError where the file cannot be read.
+        Raises what the client raises when it cannot go on, OSError if the file cannot be read, and NotLinesError.
         """
         # A thread of its own, since reading a pipe may take for ever; and one that nobody waits for in the end.
         feeder = threading.Thread(target=self._feed, args=(source, asyncio.get_running_loop()), daemon=True)
@@ -57,7 +57,7 @@ class Importer:
 
     async def _work(self, keys: Keys) -> None:
         while (item := await self._lines.get()) is not None:
-            if isinstance(item, OSError):
+            if isinstance(item, OSError | NotLinesError):
                 raise item
             try:
                 task = read_task(item)
@@ -78,7 +78,7 @@ class Importer:
                 for line in read_lines(source):
                     self._put(line, loop)
             self._put(None, loop)
-        except OSError as error:
+        except (OSError, NotLinesError) as error:
             self._put(error, loop)
         except (CancelledError, RuntimeError):  # the loop has ended, and needs no more lines
             return

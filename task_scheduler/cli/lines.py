@@ -3,15 +3,16 @@
 import hashlib
 import json
 import sqlite3
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Never, Self
-from zoneinfo import ZoneInfo
 
 from task_scheduler.cli.display import as_json, iso
+from task_scheduler.wall_clock import find_zone
 
 if TYPE_CHECKING:
     from task_scheduler.client import Task
@@ -46,8 +47,12 @@ def line_of(task: "Task") -> str:
 
 
 def read_lines(file: BinaryIO) -> Iterator[Line]:
-    """Yield the lines of a file that are not empty, each as soon as it is there."""
+    """Yield the lines of a file that are not empty, each as soon as it is there.
+
+    Raises NotLinesError before the first one if the file is a JSON array: line by line, some of it would be scheduled.
+    """
     number = end = 0
+    is_first = True
     while data := file.readline(MAX_LINE_BYTES):
         number += 1
         end += len(data)
@@ -56,6 +61,9 @@ def read_lines(file: BinaryIO) -> Iterator[Line]:
             rest = file.readline(MAX_LINE_BYTES)
             end += len(rest)
         if data.strip():
+            if is_first and data.removeprefix(BOM_UTF8).lstrip().startswith(b"["):
+                raise NotLinesError
+            is_first = False
             yield Line(number, data, end)
 
 
@@ -74,6 +82,16 @@ def read_task(line: Line) -> dict[str, Any]:
     if not isinstance(task, dict):
         raise LineError('The line is no JSON object such as {"timestamp": "2026-12-01T09:00:00Z", "message": "Hello"}.')
     return task
+
+
+class NotLinesError(Exception):
+    """The file is a JSON array."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The file is a JSON array, and import takes a JSON object on each line. Convert it, as by: "
+            "jq -c '.[]' tasks.json > tasks.jsonl"
+        )
 
 
 class Keys:
@@ -119,10 +137,8 @@ def _wall_clock(due: datetime, zone: object) -> str | None:
     Of a time that they show twice, the API takes the earlier: the later one can be written in UTC only.
     """
     try:
-        there = ZoneInfo(zone) if isinstance(zone, str) else None
-    except (ValueError, OSError, LookupError):  # ZoneInfoNotFoundError is a LookupError
-        there = None
-    if there is None:
+        there = find_zone(zone)
+    except ValueError:
         return None
     wall = due.astimezone(there).replace(tzinfo=None, fold=0)
     if wall.replace(tzinfo=there).astimezone(UTC) != due:

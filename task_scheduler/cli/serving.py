@@ -35,6 +35,7 @@ from task_scheduler import __version__
     show_envvar=True,
     help="What webhooks are signed with: whsec_ and then base64.",
 )
+@click.option("--quiet", is_flag=True, help="Print no line for each task that is accepted or emitted.")
 @click.option("--test-clock", is_flag=True, help="Let POST /clock set the time forward, for tests of other programs.")
 def serve(  # noqa: PLR0913 - the options of a command
     *,
@@ -45,18 +46,21 @@ def serve(  # noqa: PLR0913 - the options of a command
     old_secret: str | None,
     webhook: tuple[str, ...],
     webhook_secret: str | None,
+    quiet: bool,
     test_clock: bool,
 ) -> None:
     """Run the scheduler on this machine until Ctrl-C."""
     from task_scheduler.local import server
+    from task_scheduler.local.journal import Journal
     from task_scheduler.local.logs import log_to_stderr
     from task_scheduler.local.store import DataFileError
 
     def announce(url: str) -> None:
         header = " -H 'x-pd-secret: …'" if secret else ""
         click.echo(f"Task Scheduler {__version__} listens on {url} and keeps its tasks in {data}.")
-        click.echo(f"""Try:  curl{header} {url}/schedule -d '{{"in": "5s", "message": "Hello"}}'""")
-        click.echo(f"      curl{header} -N -H 'Accept: text/event-stream' {url}/events")
+        click.echo(f"Open {url} in a browser, or try:")
+        click.echo(f"""  curl{header} {url}/schedule -d '{{"in": "5s", "message": "Hello"}}'""")
+        click.echo(f"  curl{header} -N -H 'Accept: text/event-stream' '{url}/events?after=0'")
 
     options = server.Options(
         host=host,
@@ -67,6 +71,7 @@ def serve(  # noqa: PLR0913 - the options of a command
         webhooks=webhook,
         webhook_secret=webhook_secret or None,
         test_clock=test_clock,
+        journal=None if quiet else Journal(click.echo),
     )
     log_to_stderr()
     try:
@@ -74,3 +79,26 @@ def serve(  # noqa: PLR0913 - the options of a command
     except (server.ServeError, DataFileError) as error:
         click.echo(f"task-scheduler: {error}", err=True)
         raise click.exceptions.Exit(1) from None
+
+
+@click.command
+@click.argument("backup", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, readable=False),
+    default="task-scheduler.db",
+    help="Data file of the server, which must be stopped.",
+)
+def restore(backup: Path, data: Path) -> None:
+    """Put a backup in the place of the data file; the file that was there is kept under another name."""
+    from task_scheduler.local import restoring
+    from task_scheduler.local.store import DataFileError
+
+    try:
+        kept = restoring.restore(backup, data)
+    except DataFileError as error:
+        click.echo(f"task-scheduler: {error}", err=True)
+        raise click.exceptions.Exit(1) from None
+    if kept:
+        click.echo(f"The file that was there is now {kept}.")
+    click.echo(f"{data} is restored from {backup}. What was due since the backup is emitted when the server starts.")

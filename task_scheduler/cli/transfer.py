@@ -102,6 +102,7 @@ def _import_all(file: str, url: str | None, secret: str | None, tally: "Tally") 
     """Import a file; return what stopped it, if anything did, and the exit code for that."""
     import asyncio
 
+    from task_scheduler.cli.lines import NotLinesError
     from task_scheduler.cli.progress import Bar
     from task_scheduler.client import TaskSchedulerError
 
@@ -113,6 +114,8 @@ def _import_all(file: str, url: str | None, secret: str | None, tally: "Tally") 
             return "Interrupted.", INTERRUPTED
         except TaskSchedulerError as error:
             return explanation(error), 1
+        except NotLinesError as error:
+            misuse(str(error))
         except OSError as error:
             return f"Cannot read {file}: {error.strerror}.", 1
     return "", 0

@@ -172,6 +172,7 @@ def _when(timestamp: Timestamp | None, delay: Delay | None, zone: str | None) ->
     """Return the fields of a body that say when."""
     if (timestamp is None) == (delay is None):
         raise ValueError("Give either a timestamp or a delay.")
+    _check_types(timestamp, delay, zone)
     if timestamp is None:
         if zone is not None:
             raise ValueError("A delay is the same in every time zone: give timezone with a timestamp only.")
@@ -181,8 +182,23 @@ def _when(timestamp: Timestamp | None, delay: Delay | None, zone: str | None) ->
     if isinstance(timestamp, datetime):
         if timestamp.tzinfo is not None:
             raise ValueError("timezone goes with a datetime that has no zone of its own.")
+        if timestamp.fold:
+            raise ValueError(
+                "Of a time that clocks show twice, timezone means the first; for the second, which fold=1 is, give a "
+                "datetime with a zone of its own."
+            )
         timestamp = _whole_milliseconds(timestamp).isoformat(timespec="milliseconds")
     return {"timestamp": timestamp, "timezone": zone}
+
+
+def _check_types(timestamp: object, delay: object, zone: object) -> None:
+    """Raise TypeError for what type checkers would have found, before it becomes an AttributeError somewhere else."""
+    if not isinstance(timestamp, datetime | str | None):
+        raise TypeError(f"timestamp must be a datetime or a text, not {type(timestamp).__name__}.")
+    if not isinstance(delay, timedelta | int | float | str | None) or isinstance(delay, bool):
+        raise TypeError(f"delay must be a timedelta, a number of seconds or a text, not {type(delay).__name__}.")
+    if not isinstance(zone, str | None):
+        raise TypeError(f"timezone must be the name of a time zone, not {type(zone).__name__}.")
 
 
 def _instant(when: Timestamp) -> str:

@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 import httpx
 import httpx_sse
 
+from task_scheduler import outbound
 from task_scheduler.client import calls
 from task_scheduler.client.answers import Event, Scheduled, Task, TaskPage
 from task_scheduler.client.attempts import CONNECT_TIMEOUT_S, Attempts, Outcome
@@ -17,7 +18,7 @@ from task_scheduler.client.calls import Call, Delay, Timestamp
 from task_scheduler.client.errors import TaskSchedulerError
 from task_scheduler.client.feed import SILENCE_S, Feed
 from task_scheduler.client.tagging import TagSweep
-from task_scheduler.client.target import DIRECT, target
+from task_scheduler.client.target import target
 from task_scheduler.task import Status
 
 _Result = TypeVar("_Result")
@@ -52,9 +53,9 @@ class Client:
         self._retries = retries
         self._sleep = sleep
         self._random = random
-        mounts = dict.fromkeys(DIRECT) if transport is None else None
+        route = outbound.options(self._target.url) if transport is None else {"transport": transport}
         headers = [*self._target.headers.items()]
-        self._http = httpx.Client(timeout=self._timeout, transport=transport, mounts=mounts, headers=headers)
+        self._http = httpx.Client(timeout=self._timeout, headers=headers, **route)
 
     def __repr__(self) -> str:
         """Name the service; the secret is in no repr."""

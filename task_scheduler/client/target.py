@@ -12,8 +12,6 @@ SECRET_VARIABLE: Final = "TASK_SCHEDULER_SECRET"  # noqa: S105 - the name of a v
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 
 _SECRET_HEADER: Final = b"x-pd-secret"
-# A machine does not ask a proxy for itself, whatever HTTP_PROXY says.
-DIRECT: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ HANDSHAKE_INTERVAL_S: Final = 15.0
 _RETRY: Final = b"retry: 250\n"
 _RETRY_LATER: Final = b"retry: 5000\n"
 _PAGE: Final = 100  # events read at once
+_LINE_SEPARATORS: Final = {"\u2028": r"\u2028", "\u2029": r"\u2029", "\x85": r"\u0085"}
+"""Readers that split lines as Python's str.splitlines does, though the specification does not, would break at them."""
 
 
 def envelope(event: Event) -> str:
@@ -87,4 +89,7 @@ def _frames(events: tuple[Event, ...]) -> bytes:
 
 
 def _frame(event: Event) -> bytes:
-    return f"id: {event.sequence}\ndata: {envelope(event)}\n\n".encode()
+    text = envelope(event)
+    for separator, escape in _LINE_SEPARATORS.items():
+        text = text.replace(separator, escape)
+    return f"id: {event.sequence}\ndata: {text}\n\n".encode()

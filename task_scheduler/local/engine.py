@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import os
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -14,8 +14,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
-
-from filelock import FileLock, Timeout
 
 from task_scheduler import timestamp
 from task_scheduler.engine import (
@@ -34,8 +32,10 @@ from task_scheduler.engine import (
     UnavailableError,
 )
 from task_scheduler.local.alarm import Alarm
+from task_scheduler.local.data_file import DataFile
 from task_scheduler.local.deliveries import Delivery, Failure, SetAside
-from task_scheduler.local.store import DataFileError, Emission, Store
+from task_scheduler.local.journal import Journal
+from task_scheduler.local.store import Emission, Store
 from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, Status, Task
 
@@ -53,6 +53,7 @@ _TASKS_KEPT_MS: Final = 30 * _DAY_MS  # after their end
 _EVENTS_KEPT_MS: Final = 7 * _DAY_MS
 _EXPIRED_AT_ONCE: Final = 500  # tasks, and events: what a turn takes is short beside what it commits
 _EXPIRY_INTERVAL_MS: Final = 60_000
+_INSPECTION_INTERVAL_S: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -88,10 +89,13 @@ class _Call:
 class LocalEngine:
     """An Engine on one SQLite file; an asynchronous context manager, of one event loop."""
 
-    def __init__(self, path: Path, *, now_ms: Callable[[], float], observer: Observer) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, *, now_ms: Callable[[], float], observer: Observer, journal: Journal | None = None
+    ) -> None:
+        self._file = DataFile(path)
         self._now_ms = now_ms
         self._observer = observer
+        self._journal = journal
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="task-scheduler")
         self._closing = False
@@ -101,20 +105,22 @@ class LocalEngine:
         self._pending = nan
         self._taken_ms = 0
         self._held: deque[Emission] = deque()
+        self._damage: str | None = None
+        self._reported: str | None = None
         self._latest_ms = 0  # of all that was recorded
         self._newest = 0  # of the events that are stored: 0 once they have all expired
         self._page: tuple[tuple[int, ...], list[Event]] = ((), [])
 
     async def __aenter__(self) -> Self:
         """Open the file and start firing; raises DataFileError."""
-        self._lock = _lock(self._path)
         self._loop = asyncio.get_running_loop()
         self._arrival = asyncio.Event()
         with ExitStack() as undo:
-            undo.callback(self._lock.release)
-            self._writer = Store.open(self._path)
+            self._file.open()
+            undo.callback(self._file.close)
+            self._writer = Store.open(self._file.path)
             undo.callback(self._writer.close)
-            self._reader = Store.open(self._path)
+            self._reader = Store.open(self._file.path)
             undo.pop_all()
         self._position = self._reader.position()
         self._newest = self._reader.last_sequence()
@@ -123,6 +129,7 @@ class LocalEngine:
             await self._until(newest.emitted_ms)  # it may have been taken by a process that ended since
         self._observer.gauge(Metric.PENDING, self._pending)
         self._alarm = Alarm(self._emit)
+        self._inspection = asyncio.create_task(self._inspect())
         self._thread.start()
         return self
 
@@ -131,12 +138,14 @@ class LocalEngine:
     ) -> None:
         """Finish what was begun and close the file."""
         self.end_streams()
+        self._inspection.cancel()
+        await asyncio.gather(self._inspection, return_exceptions=True)
         self._calls.put(None)
         await asyncio.to_thread(self._thread.join)
         await self._alarm.close()
         self._reader.close()
         self._writer.close()
-        self._lock.release()
+        self._file.close()
 
     def end_streams(self) -> None:
         """Let go all that wait for events, now and from now on."""
@@ -158,6 +167,8 @@ class LocalEngine:
             if stored.status in {Status.CANCELLED, Status.FAILED}:
                 raise KeyOfEndedTaskError(stored)
             return stored
+        if self._journal:
+            self._journal.accepted(task.id, task.due_ms)
         return task
 
     async def schedule_all(
@@ -228,7 +239,7 @@ class LocalEngine:
             warnings = self._unaccepted()
         except sqlite3.Error:
             return Health(["The data file cannot be read."])
-        failures = []
+        failures = [problem for problem in (self._file.problem(), self._damage) if problem]
         if not self._writable:
             failures.append("The data file cannot be written, so no task is accepted or emitted.")
         if due_ms is not None and due_ms < self.now_ms() - OVERDUE_MS:
@@ -374,9 +385,10 @@ class LocalEngine:
 
     def _turn(self, calls: list[_Call]) -> float:
         """Make the changes and fire what is due in one transaction; return how long to sleep then, in seconds."""
+        runnable = self._reject_where_lost(calls)
         try:
             with self._writer.transaction():
-                for call in calls:
+                for call in runnable:
                     call.run(self._writer)
                 now_ms = self.now_ms()
                 self._correct_times(now_ms)
@@ -401,6 +413,29 @@ class LocalEngine:
             self._count(calls, len(emissions))
             self._loop.call_soon_threadsafe(self._wake, calls, emissions)
         return min((self._writer.soonest_ms - _AHEAD_MS - self._now_ms()) / 1000, _LONGEST_SLEEP_S)
+
+    def _reject_where_lost(self, calls: list[_Call]) -> list[_Call]:
+        """Return the calls that may run: none if what they write would be lost. What is due is emitted all the same."""
+        problem = self._file.problem() if calls else None
+        if problem is None:
+            return calls
+        if problem != self._reported:
+            _logger.error("%s Nothing is accepted until it is restored and the server restarted.", problem)
+            self._reported = problem
+        for call in calls:
+            call.error = UnavailableError(f"{problem} Nothing was changed.")
+        return []
+
+    async def _inspect(self) -> None:
+        """Check now and then whether the file is damaged, for a hundredth of the time at most."""
+        while True:
+            began_s = time.monotonic()
+            self._damage = await asyncio.to_thread(self._file.damage)
+            if self._damage and self._damage != self._reported:
+                _logger.error("%s", self._damage)
+                self._reported = self._damage
+            took_s = time.monotonic() - began_s
+            await asyncio.sleep(max(_INSPECTION_INTERVAL_S, 100 * took_s))
 
     def _take(self, now_ms: int) -> list[Emission]:
         """Write down, a little ahead, what is to be emitted; none before what was taken before it."""
@@ -476,6 +511,8 @@ class LocalEngine:
             emission = self._held.popleft()
             self._position = self._newest = emission.sequence
             late_s.append(max(now_ms - emission.expected_ms, 0) / 1000)
+            if self._journal:
+                self._journal.emitted(emission.task_id, late_s[-1])
         if late_s:
             self._arrival.set()
             if not self._closing:
@@ -500,22 +537,3 @@ async def _each(calls: Iterable[Coroutine[Any, Any, Task]]) -> list[Task | Engin
             return error
 
     return await asyncio.gather(*map(outcome, calls))
-
-
-def _lock(path: Path) -> FileLock:
-    """Take the file for this process alone: two loops on one file would emit everything twice."""
-    lock = FileLock(f"{path}.lock")
-    try:
-        lock.acquire(blocking=False)
-        _make(path)
-    except Timeout:
-        raise DataFileError(f"{path} is in use by another process.") from None
-    except OSError as error:
-        raise DataFileError(f"{path} cannot be used: {error.strerror}.") from None
-    return lock
-
-
-def _make(path: Path) -> None:
-    """Make the file, if it is not there, so that its owner alone can read it; SQLite gives those beside it the same."""
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -3,41 +3,41 @@
 A browser lets any page send requests to 127.0.0.1, and by a name that it rebinds to 127.0.0.1 read the answers too.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from task_scheduler.http.message import Response, error_response
+from task_scheduler.loopback import is_loopback
 
 _ADVICE: Final = "Without a secret it serves this machine alone; with one, by TASK_SCHEDULER_SECRET, whoever has it."
+_OWN_SITES: Final = {None, "same-origin", "none"}
+"""Sec-Fetch-Site of our own pages, and of what a person typed in."""
 
 
 def own_pages_only(headers: Mapping[str, str]) -> Response | None:
     """Let pass what comes under a name of this machine, and from none but our own pages; answer the rest with a 403."""
-    reason = refusal(headers.get("host"), headers.get("origin"))
+    is_followed_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    site = None if is_followed_link else headers.get("sec-fetch-site")
+    reason = refusal(headers.get("host"), headers.get("origin"), site)
     return None if reason is None else error_response(403, [f"{reason} {_ADVICE}"])
 
 
 @lru_cache(maxsize=64)
-def refusal(host: str | None, origin: str | None) -> str | None:
-    """Return why a request is not served, None where it is: a program need not send either header."""
+def refusal(host: str | None, origin: str | None, site: str | None) -> str | None:
+    """Return why a request is rejected, None if it is not: programs send none of the headers but Host.
+
+    Browsers send no Origin with GET requests whose response the page cannot read, but Sec-Fetch-Site with all requests
+    (W3C, Fetch Metadata Request Headers). A link that is followed is no such request: the page learns nothing of it.
+    """
     if host is not None and not is_loopback(_name(f"//{host}")):
         return f"This server is not {host[:100]!r}."
     if origin is not None and origin.partition("://")[2] != host:
         return f"Pages of {origin[:100]!r} may not use this server."
+    if site not in _OWN_SITES:
+        return "Pages of other sites may not use this server."
     return None
-
-
-def is_loopback(name: str) -> bool:
-    """Tell whether a host name or an address is this machine, and cannot be reached from another (RFC 6761, 6.3)."""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _name(address: str) -> str:

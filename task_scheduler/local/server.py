@@ -21,10 +21,12 @@ from task_scheduler.local.asgi import application, everybody
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.connections import Limits, limited, limits_of_this_process
 from task_scheduler.local.engine import LocalEngine
+from task_scheduler.local.journal import Journal
 from task_scheduler.local.metrics import Metrics
-from task_scheduler.local.origin import is_loopback, own_pages_only
+from task_scheduler.local.origin import own_pages_only
 from task_scheduler.local.pulse import Pulse
 from task_scheduler.local.routes import local_routes
+from task_scheduler.loopback import is_loopback
 
 _GRACE_S: Final = 5  # for requests under way when the server stops
 
@@ -52,6 +54,8 @@ class Options:
     webhooks: Sequence[str] = ()
     webhook_secret: str | None = None
     test_clock: bool = False
+    journal: Journal | None = None
+    """Is told of each task that is accepted or emitted."""
     limits: Limits = field(default_factory=limits_of_this_process)
 
     @property
@@ -61,6 +65,8 @@ class Options:
 
     def check(self) -> None:
         """Raise ServeError unless a server may run like this."""
+        if sys.platform == "win32":  # pragma: no cover
+            raise ServeError("serve runs on Linux and macOS. On Windows, run it in WSL (wsl --install).")
         if self.secret is None and not is_loopback(self.host):
             raise ServeError(
                 f"{self.host} can be reached by others: set a secret first, by --secret or TASK_SCHEDULER_SECRET."
@@ -108,7 +114,9 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
     metrics = Metrics()
     valid = options.secrets
     async with AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(LocalEngine(options.data, now_ms=clock, observer=metrics))
+        engine = await stack.enter_async_context(
+            LocalEngine(options.data, now_ms=clock, observer=metrics, journal=options.journal)
+        )
         await stack.enter_async_context(_webhooks(options, engine))
         pulse = Pulse()
         stack.enter_context(pulse.beating())
@@ -148,13 +156,19 @@ async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None
     # Imported only where there are any: httpx is a third of what the server has to import before it can start.
     import httpx  # noqa: PLC0415
 
+    from task_scheduler import outbound  # noqa: PLC0415
     from task_scheduler.local.webhooks import TIMEOUT_S, WebhookSender  # noqa: PLC0415
 
-    async with httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client:
-        senders = [
-            WebhookSender(engine, url, options.webhook_secret or "", client=client)
-            for url in dict.fromkeys(options.webhooks)
-        ]
+    async with AsyncExitStack() as clients:
+        senders = []
+        for url in dict.fromkeys(options.webhooks):
+            try:
+                route = outbound.options(url)
+            except ValueError as error:
+                raise ServeError(f"The webhook at {httpx.URL(url).host} cannot be reached: {error}") from None
+            client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, **route)
+            await clients.enter_async_context(client)
+            senders.append(WebhookSender(engine, url, options.webhook_secret or "", client=client))
         try:  # before a task is accepted: what a new webhook shall get begins here, and a crash must not move that
             for sender in senders:
                 await sender.open()

@@ -110,6 +110,7 @@ class Emission(NamedTuple):
     emitted_ms: int
     expected_ms: int
     """When it could be emitted at the earliest."""
+    task_id: str
 
 
 class Store:
@@ -262,7 +263,7 @@ class Store:
         if until_ms < self.soonest_ms:
             return []
         due = (Status.SCHEDULED, until_ms, limit)  # the same tasks for all three: the last one changes them
-        times = self._connection.execute(f"SELECT {_EMITTED_AT}, {_EXPECTED} {_DUE}", (from_ms, *due)).fetchall()
+        times = self._connection.execute(f"SELECT {_EMITTED_AT}, {_EXPECTED}, id {_DUE}", (from_ms, *due)).fetchall()
         log = self._connection.execute(
             f"INSERT INTO event (task_id, emitted_ms) SELECT id, {_EMITTED_AT} {_DUE}", (from_ms, *due)
         )
@@ -398,6 +399,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{len(_MIGRATIONS)}."
         )
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA fullfsync = ON")  # on macOS, where fsync alone leaves data in the disk's cache
     connection.execute("PRAGMA synchronous = FULL")  # every commit is on the disk, not only in the system's cache
     for number, script in enumerate(_MIGRATIONS[version:], version + 1):
         marks = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {number};"

@@ -56,6 +56,30 @@ def test_a_page_of_another_site_changes_nothing(server: LocalServer, origin: str
     assert httpx.get(f"{server.url}/tasks", params={"tag": "from:afar"}).json() == before
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", ["/events", "/tasks", "/health", "/"])
+def test_a_page_of_another_site_cannot_read_either(server: LocalServer, site: str, path: str) -> None:
+    """A GET without CORS, such as that of an image, carries no Origin."""
+    for mode, destination in (("no-cors", "empty"), ("no-cors", "image"), ("navigate", "iframe"), ("cors", "empty")):
+        headers = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": destination}
+        answer = httpx.get(f"{server.url}{path}", headers=headers)
+        assert answer.status_code == 403
+        assert errors(answer).startswith("Pages of other sites may not use this server.")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"},
+        {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"},
+    ],
+    ids=["an address that was typed in", "our own page", "a link that was followed"],
+)
+def test_what_a_person_opens_is_served(server: LocalServer, headers: dict[str, str]) -> None:
+    assert httpx.get(server.url, headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize(
     "host",
     ["0.0.0.0", "::", "", "*", "10.0.0.1", "fe80::1", "0", "2130706433", "localhost.example"],  # noqa: S104 - refused

@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 # less what stands in a line of its own; `task_scheduler` is only the version.
 MAY_IMPORT: Final[dict[str, set[str]]] = {
     "task_scheduler": set(),
-    "task_scheduler.wall_clock": set(),
+    "task_scheduler.wall_clock": {"tzdata"},
     "task_scheduler.timestamp": {"task_scheduler.wall_clock"},
     "task_scheduler.task": {"task_scheduler.timestamp", "task_scheduler.wall_clock"},
     "task_scheduler.engine": {"task_scheduler.task", "task_scheduler.timestamp"},
@@ -63,7 +63,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.local",
         "task_scheduler.metrics",
     },
-    "task_scheduler.local.origin": {"task_scheduler.http"},
+    "task_scheduler.local.origin": {"task_scheduler.http", "task_scheduler.loopback"},
     "task_scheduler.local.routes": {
         "task_scheduler.http",
         "task_scheduler.local",
@@ -78,6 +78,8 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     },
     "task_scheduler.local.server": {
         "httpx",
+        "task_scheduler.loopback",
+        "task_scheduler.outbound",
         "task_scheduler.engine",
         "task_scheduler.http",
         "task_scheduler.local",
@@ -91,7 +93,9 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "uvicorn",
         "uvloop",
     },
-    "task_scheduler.client": {"httpx", "httpx_sse", "task_scheduler.task"},
+    "task_scheduler.loopback": set(),
+    "task_scheduler.outbound": {"httpx", "task_scheduler.loopback"},
+    "task_scheduler.client": {"httpx", "httpx_sse", "task_scheduler.outbound", "task_scheduler.task"},
     "task_scheduler.cli": {
         "click",
         "rich",
@@ -100,6 +104,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
         "task_scheduler.local",
         "task_scheduler.local.server",
         "task_scheduler.task",
+        "task_scheduler.wall_clock",
     },
     "lambdas": {
         "botocore",

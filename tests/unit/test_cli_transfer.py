@@ -140,6 +140,15 @@ def test_lines_that_are_refused_are_named_and_the_others_imported(shelf: Shelf, 
     assert list(shelf.tasks.values()) == [LINE, LINE, {**LINE, "last": True}]
 
 
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\n\n  "])
+def test_a_json_array_is_rejected_as_a_whole_with_a_hint(shelf: Shelf, file: Path, start: bytes) -> None:
+    file.write_bytes(start + b'[\n{"in":"1h","message":"one"},\n{"in":"1h","message":"two"}\n]\n')
+    result = run("import", str(file))
+    assert result.exit_code == 2
+    assert "jq -c" in result.stderr
+    assert shelf.tasks == {}
+
+
 def test_an_import_waits_for_a_service_in_trouble(shelf: Shelf, file: Path) -> None:
     write(file, *({**LINE, "n": number} for number in range(50)))
     shelf.trouble = lambda count: refusal(429, "Slow down.") if count % 3 else None

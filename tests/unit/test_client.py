@@ -1,7 +1,7 @@
 """The clients against a service that answers from a script: what they send, repeat, believe and raise."""
 
 import uuid
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -129,6 +129,22 @@ def test_a_delay_is_sent_as_the_service_takes_it(kind: Kind, delay: object, sent
     scripted.call("schedule_in", delay, "hello")
     scripted.call("reschedule", TASK_ID, delay=delay)
     assert [body["in"] for body in scripted.service.bodies] == [sent, sent]
+
+
+@pytest.mark.parametrize("when", [date(2027, 1, 1), 1_800_000_000, 1.5, b"2027-01-01", object(), ["2027-01-01"]])
+def test_a_time_of_another_type_is_a_type_error(kind: Kind, when: object) -> None:
+    with pytest.raises(TypeError, match=f"not {type(when).__name__}"):
+        kind().call("schedule", when, "hello")
+
+
+def test_the_second_of_two_equal_wall_clock_times_is_sent_by_its_offset_alone(kind: Kind) -> None:
+    """A timezone means the first of them."""
+    twice = datetime(2026, 10, 25, 2, 30, fold=1)  # noqa: DTZ001 - of a wall clock
+    with pytest.raises(ValueError, match="fold=1"):
+        kind().call("schedule", twice, "hello", timezone="Europe/Berlin")
+    scripted = kind(answer(SCHEDULED))
+    scripted.call("schedule", twice.replace(tzinfo=ZoneInfo("Europe/Berlin")), "hello")
+    assert scripted.service.bodies[0]["timestamp"] == "2026-10-25T02:30:00.000+01:00"
 
 
 def test_what_cannot_be_sent_is_told_before_anything_is(kind: Kind) -> None:

@@ -1,0 +1,118 @@
+"""The data file as the operating system sees it: used by one server at a time, whatever its name, and still there."""
+
+import os
+import sqlite3
+import struct
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final, Self
+
+from filelock import FileLock, Timeout
+
+from task_scheduler.local.store import DataFileError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    _OFD_SETLK = None
+else:
+    _OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", None)  # Linux alone has these locks in Python
+
+_LOCKED_BYTE: Final = 2**62
+"""Far behind the bytes that SQLite locks, from 2**30 on (SQLite, Locking and Concurrency)."""
+_MEMORY: Final = ":memory:"
+
+
+class DataFile:
+    """A data file that is locked for this process from `open` to `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self._given = path
+        self.path: Final = Path(os.path.realpath(path))
+        """Without symbolic links."""
+        self._lock = FileLock(f"{self.path}.lock")
+        self._descriptor = -1
+        self._log: tuple[int, int] | None = None
+
+    def open(self) -> Self:
+        """Lock the file, and create it if it does not exist; raises DataFileError."""
+        if str(self._given) == _MEMORY:
+            raise DataFileError(f"{_MEMORY} would lose every task when the server stops. Give the name of a file.")
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise self._in_use() from None
+        except OSError as error:
+            raise self._unusable(error) from None
+        try:
+            self._open()
+        except OSError as error:
+            self.close()
+            raise self._unusable(error) from None
+        except DataFileError:
+            self.close()
+            raise
+        return self
+
+    def close(self) -> None:
+        """Unlock the file, after SQLite has closed it: to close any descriptor of it would end SQLite's own locks."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        self._lock.release()
+
+    def problem(self) -> str | None:
+        """Return what happened to the file since it was opened, as a sentence; None if it is in its place."""
+        try:
+            is_same = os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            is_same = False
+        if not is_same:
+            return "The data file was deleted or replaced while the server was running."
+        log = self._find_log()
+        if self._log is None:
+            self._log = log
+        if log != self._log:
+            return "The file beside the data file whose name ends in -wal was deleted or replaced."
+        return None
+
+    def damage(self) -> str | None:
+        """Check the structure of the whole file; return what is wrong as a sentence. Takes a second for some 200 MB."""
+        try:
+            with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
+                [[found]] = connection.execute("PRAGMA quick_check(1)").fetchall()
+        except sqlite3.OperationalError:  # it is locked, or gone: that is found out elsewhere
+            return None
+        except (sqlite3.Error, ValueError):
+            found = "it cannot be read"
+        return None if found == "ok" else "The data file is damaged: restore a backup."
+
+    def _open(self) -> None:
+        # For its owner alone; SQLite gives the files beside it the same permissions.
+        self._descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
+        names = os.fstat(self._descriptor).st_nlink
+        if names > 1:
+            raise DataFileError(
+                f"{self._given} has {names} names (hard links), and SQLite must have one: under another name, another "
+                "server would keep another log beside it. Remove the others, or copy the file."
+            )
+        if _OFD_SETLK is not None:
+            request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
+            try:
+                fcntl.fcntl(self._descriptor, _OFD_SETLK, request)
+            except BlockingIOError:
+                raise self._in_use() from None
+            except OSError:
+                pass  # a file system without locks; the file beside it has to do
+
+    def _find_log(self) -> tuple[int, int] | None:
+        with suppress(OSError):
+            found = Path(f"{self.path}-wal").stat()
+            return found.st_dev, found.st_ino
+        return None
+
+    def _in_use(self) -> DataFileError:
+        return DataFileError(f"{self._given} is in use by another process.")
+
+    def _unusable(self, error: OSError) -> DataFileError:
+        return DataFileError(f"{self._given} cannot be used: {error.strerror}.")

@@ -1,0 +1,66 @@
+"""Puts a backup in the place of a data file, as SQLite wants it: never beside the log of another file."""
+
+import os
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from task_scheduler.local.data_file import DataFile
+from task_scheduler.local.store import DataFileError, Store
+
+_BESIDE = ("", "-wal", "-shm")
+"""What SQLite keeps of one database: the file, its log, and the index of that. They belong together."""
+
+
+def restore(backup: Path, data: Path) -> Path | None:
+    """Make `data` a copy of `backup`; return the new name of the file that was there, None if there was none.
+
+    The data file must not be in use. Whatever interrupts it, either file is complete under a name of its own. Raises
+    DataFileError, with the data file as it was.
+    """
+    if not backup.is_file():
+        raise DataFileError(f"{backup} is not a file.")
+    if data.exists() and backup.samefile(data):
+        raise DataFileError(f"{backup} is the data file itself.")
+    draft = Path(f"{os.path.realpath(data)}.restoring")
+    try:
+        _copy(backup, draft)
+        Store.open(draft).close()  # is it one of ours, and in a format that this version knows?
+        return _replace(draft, data)
+    except OSError as error:
+        raise DataFileError(f"{data} cannot be restored: {error.strerror}.") from None
+    finally:
+        for end in _BESIDE:
+            Path(f"{draft}{end}").unlink(missing_ok=True)
+
+
+def _copy(backup: Path, draft: Path) -> None:
+    try:
+        with (
+            closing(sqlite3.connect(f"{backup.absolute().as_uri()}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(draft)) as target,
+        ):
+            source.backup(target)
+            [[found]] = target.execute("PRAGMA quick_check(1)").fetchall()
+    except (sqlite3.Error, ValueError) as error:
+        raise DataFileError(f"{backup} cannot be read: {error}.") from None
+    if found != "ok":
+        raise DataFileError(f"{backup} is damaged.")
+    draft.chmod(0o600)
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _replace(draft: Path, data: Path) -> Path | None:
+    existed = data.exists()
+    with closing(DataFile(data).open()) as file:
+        kept = None
+        if existed:
+            kept = Path(f"{file.path}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            # The log first: a file without its log lacks the last changes, and a log beside another file destroys it.
+            for end in reversed(_BESIDE):
+                if Path(f"{file.path}{end}").exists():
+                    Path(f"{file.path}{end}").rename(f"{kept}{end}")
+        draft.replace(file.path)
+    return kept
