@@ -109,6 +109,7 @@ class WebhookSender:
         self._position: int | None = None
         self._name = httpx.URL(url).host  # the rest of an address may be a secret
         self._failures = 0  # since the last success, of any event
+        self._is_back = False
         self._retry = asyncio.Event()
         self._advance: tuple[Event, Failure | None] | None = None
         self._settlement: tuple[int, Failure | None] | None = None
@@ -151,9 +152,11 @@ class WebhookSender:
     async def _save_advance(self) -> None:
         """Save the outcome of the last first attempt; where the disk refuses, before the next one."""
         if self._advance is not None:
-            await self._log.advance_webhook(self._url, *self._advance)
+            event, failure = self._advance
+            await self._log.advance_webhook(self._url, event, failure)
             self._advance = None
-            self._retry.set()
+            if failure is not None:
+                self._retry.set()
 
     async def _save_settlement(self) -> None:
         """Save the outcome of the last repeated attempt; where the disk refuses, before the next one."""
@@ -165,12 +168,16 @@ class WebhookSender:
         """Send the next event that waits, when its time has come, or to find out whether the receiver is back."""
         await self._save_settlement()
         self._retry.clear()
+        if self._is_back:
+            await self._log.hasten_deliveries(self._url)
+            self._is_back = False
         delivery = await self._log.next_delivery(self._url)
         if delivery is None:
             await self._retry.wait()
             return
-        # The clock may have been set: no pause is longer than the longest one.
-        wait_s = min((delivery.next_ms - self._log.now_ms()) / 1000, self._pauses_s[-1])
+        wait_s = (delivery.next_ms - self._log.now_ms()) / 1000
+        if wait_s > self._pauses_s[-1]:  # the clock was set back since
+            wait_s = 0
         is_probe = self._is_down() and wait_s > self._probe_s
         if wait_s > 0:
             with suppress(TimeoutError):
@@ -191,10 +198,10 @@ class WebhookSender:
         """Send an event; return None if it was delivered."""
         reason, permanent, retry_after_s = await self._post(event)
         if reason is None:
-            was_down, self._failures = self._is_down(), 0
-            if was_down:
-                await self._log.hasten_deliveries(self._url)
+            if self._is_down():
+                self._is_back = True
                 self._retry.set()
+            self._failures = 0
             return None
         self._failures += 1
         now_ms = self._log.now_ms()
