@@ -40,7 +40,8 @@ class Api:
     async def answer(self, request: Request) -> Response:
         """Answer a request, and note how long that took; raises nothing."""
         began = self.stopwatch()
-        found = self.router.find(request.path)
+        # A URL that ends with a slash makes //schedule of it, which can mean nothing else.
+        found = self.router.find("/" + request.path.lstrip("/"))
         response = _not_found(request) if found is None else await self._answer(*found, request)
         self.observer.observe(Metric.LATENCY, [self.stopwatch() - began])
         return response

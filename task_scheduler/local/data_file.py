@@ -30,7 +30,8 @@ class DataFile:
         self._given = path
         self.path: Final = Path(os.path.realpath(path))
         """Without symbolic links."""
-        self._lock = FileLock(f"{self.path}.lock")
+        self._lock = FileLock(f"{self.path}.lock", mode=0o600)
+        self._made_lock = False
         self._descriptor = -1
         self._log: tuple[int, int] | None = None
 
@@ -38,6 +39,9 @@ class DataFile:
         """Lock the file, and create it if it does not exist; raises DataFileError."""
         if str(self._given) == _MEMORY:
             raise DataFileError(f"{_MEMORY} would lose every task when the server stops. Give the name of a file.")
+        if not self.path.parent.is_dir():
+            raise DataFileError(f"{self._given} cannot be used: its folder does not exist.")
+        self._made_lock = not Path(self._lock.lock_file).exists()
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
@@ -47,10 +51,10 @@ class DataFile:
         try:
             self._open()
         except OSError as error:
-            self.close()
+            self.abandon()
             raise self._unusable(error) from None
         except DataFileError:
-            self.close()
+            self.abandon()
             raise
         return self
 
@@ -60,6 +64,12 @@ class DataFile:
             os.close(self._descriptor)
             self._descriptor = -1
         self._lock.release()
+
+    def abandon(self) -> None:
+        """Unlock a file that cannot be used, and leave no lock beside it: it may be another program's."""
+        if self._made_lock:
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+        self.close()
 
     def problem(self) -> str | None:
         """Return what happened to the file since it was opened, as a sentence; None if it is in its place."""

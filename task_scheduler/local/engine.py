@@ -117,7 +117,7 @@ class LocalEngine:
         self._arrival = asyncio.Event()
         with ExitStack() as undo:
             self._file.open()
-            undo.callback(self._file.close)
+            undo.callback(self._file.abandon)
             self._writer = Store.open(self._file.path)
             undo.callback(self._writer.close)
             self._reader = Store.open(self._file.path)

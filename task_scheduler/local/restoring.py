@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,12 +21,14 @@ def restore(backup: Path, data: Path) -> Path | None:
     """
     if not backup.is_file():
         raise DataFileError(f"{backup} is not a file.")
+    if not data.absolute().parent.is_dir():
+        raise DataFileError(f"{data} cannot be restored: its folder does not exist.")
     if data.exists() and backup.samefile(data):
         raise DataFileError(f"{backup} is the data file itself.")
     draft = Path(f"{os.path.realpath(data)}.restoring")
     try:
         _copy(backup, draft)
-        Store.open(draft).close()  # is it one of ours, and in a format that this version knows?
+        _prepare(draft, backup, data)
         return _replace(draft, data)
     except OSError as error:
         raise DataFileError(f"{data} cannot be restored: {error.strerror}.") from None
@@ -50,6 +52,23 @@ def _copy(backup: Path, draft: Path) -> None:
     draft.chmod(0o600)
     with draft.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _prepare(draft: Path, backup: Path, data: Path) -> None:
+    """Check that it is one of ours, and continue the numbers of the log: listeners hold numbers since the backup."""
+    try:
+        store = Store.open(draft)
+    except DataFileError as error:
+        raise DataFileError(str(error).replace(str(draft), str(backup))) from None
+    with closing(store):
+        if data.exists():
+            with (
+                suppress(sqlite3.Error),
+                closing(sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro", uri=True)) as old,
+            ):
+                [[newest]] = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchall() or [[0]]
+                with store.transaction():
+                    store.skip_to(newest)
 
 
 def _replace(draft: Path, data: Path) -> Path | None:

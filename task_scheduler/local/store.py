@@ -332,6 +332,12 @@ class Store:
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
         return 0 if row is None else int(row[0])
 
+    def skip_to(self, position: int) -> None:
+        """Give the numbers up to a position to no event."""
+        if position > self.position():
+            self._connection.execute("DELETE FROM sqlite_sequence WHERE name = 'event'")
+            self._connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?)", (position,))
+
     def last_sequence(self) -> int:
         """Return the sequence number of the newest event that is stored, 0 if there is none."""
         row = self._connection.execute("SELECT max(sequence) FROM event").fetchone()

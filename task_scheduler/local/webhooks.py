@@ -18,6 +18,7 @@ from task_scheduler.task import Event
 _logger: Final = logging.getLogger(__name__)
 
 _PAGE: Final = 100  # events read at once
+_SHORTEST_KEY: Final = 24  # bytes
 _PORTS: Final = range(1, 65_536)
 TIMEOUT_S: Final = 15.0
 """How long a receiver may take to answer."""
@@ -72,14 +73,14 @@ def is_web_address(text: str) -> bool:
 
 
 def check_secret(secret: str) -> None:
-    """Raise ValueError unless `secret` is one that webhooks can be signed with."""
+    """Raise ValueError unless `secret` is one that webhooks can be signed with (Standard Webhooks, 24 to 64 bytes)."""
     key = secret.removeprefix("whsec_").rstrip("=")
     try:
-        valid = base64.b64decode(key + "=" * (-len(key) % 4), validate=True) != b""
+        size = len(base64.b64decode(key + "=" * (-len(key) % 4), validate=True))
     except ValueError:
-        valid = False
-    if not valid:
-        raise ValueError("must be base64, with or without whsec_ before it")
+        size = 0
+    if size < _SHORTEST_KEY:
+        raise ValueError(f"must be base64 of {_SHORTEST_KEY} bytes or more, with or without whsec_ before it")
 
 
 class WebhookSender:

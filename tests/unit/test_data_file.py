@@ -159,3 +159,41 @@ def test_what_cannot_be_restored_changes_nothing(tmp_path: Path, kind: str) -> N
         user.close()
     assert stored(data) == 1
     assert not [file for file in tmp_path.iterdir() if "restoring" in file.name]
+
+
+def test_a_start_that_fails_leaves_no_lock_beside_the_file(tmp_path: Path) -> None:
+    foreign = tmp_path / "passwd"
+    foreign.write_text("root:x:0:0")
+    file = DataFile(foreign).open()
+    with pytest.raises(DataFileError):
+        Store.open(file.path)
+    file.abandon()
+    assert [each.name for each in tmp_path.iterdir()] == ["passwd"]
+    assert foreign.read_text() == "root:x:0:0"
+
+
+def test_a_folder_that_does_not_exist_is_named_and_not_made(tmp_path: Path) -> None:
+    write(tmp_path / "backup.db", 1)
+    with pytest.raises(DataFileError, match="its folder does not exist"):
+        DataFile(tmp_path / "typo" / "tasks.db").open()
+    with pytest.raises(DataFileError, match="its folder does not exist"):
+        restore(tmp_path / "backup.db", tmp_path / "typo" / "tasks.db")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_numbers_of_the_log_continue_after_those_of_the_file_that_was_replaced(tmp_path: Path) -> None:
+    """A listener with a position since the backup would miss events that had its numbers."""
+    data, backup = tmp_path / "tasks.db", tmp_path / "backup.db"
+    write(data, 1)
+    with closing(sqlite3.connect(data)) as source, closing(sqlite3.connect(backup)) as target:
+        source.backup(target)
+    with closing(Store.open(data)) as store, store.transaction():
+        store.emit_due(until_ms=NOW_MS + 10**9, from_ms=NOW_MS, limit=10)
+        for number in range(2, 6):
+            store.insert(task(number))
+        store.emit_due(until_ms=NOW_MS + 10**9, from_ms=NOW_MS, limit=10)
+    restore(backup, data)
+    with closing(Store.open(data)) as store, store.transaction():
+        assert store.position() == 5
+        [emission] = store.emit_due(until_ms=NOW_MS + 10**9, from_ms=NOW_MS, limit=10)
+    assert emission.sequence == 6

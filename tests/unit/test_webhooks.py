@@ -377,7 +377,9 @@ def test_a_secret_is_base64(secret: str) -> None:
     check_secret(secret)
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "x", "whsec_é", "=", "whsec_!!!"])
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "x", "abc", "whsec_é", "=", "whsec_!!!", base64.b64encode(b"x" * 23).decode()]
+)
 def test_what_nothing_can_be_signed_with_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="base64"):
         check_secret(secret)
