@@ -51,7 +51,7 @@ test: $(DEV) $(NODE) ## Run every test, as CI does (ARGS= for pytest, CHROMIUM=g
 		echo "Installing Chromium ..." && apt-get -qq update && \
 		apt-get -qq install --yes --no-install-recommends chromium-headless-shell fonts-dejavu-core >/dev/null; } || \
 		{ echo "The console is tested in Chromium, and '$(CHROMIUM)' is not there. Install it, on Debian by apt install chromium-headless-shell, or name another: make test CHROMIUM=google-chrome" >&2; exit 1; }
-	.venv/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 check: $(DEV) $(NODE) ## Check format, lint, types and dependencies, and run the fast tests
 	.venv/bin/ruff format --check .

@@ -35,7 +35,7 @@ def main() -> None:
     settings = dict(arguments.set)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
-    _say("Deploying into an AWS emulator on this machine; this takes some seconds.")
+    _say("Deploying into an AWS emulator on this machine; this takes half a minute or more.")
     try:
         port = free_port(arguments.port)
         arguments.announce.unlink(missing_ok=True)  # one that was left behind would be believed

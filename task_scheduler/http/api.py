@@ -41,7 +41,8 @@ class Api:
         """Answer a request, and note how long that took; raises nothing."""
         began = self.stopwatch()
         # A URL that ends with a slash makes //schedule of it, which can mean nothing else.
-        found = self.router.find("/" + request.path.lstrip("/"))
+        path = request.path.removeprefix("/") if request.path.startswith("//") else request.path
+        found = self.router.find(path)
         response = _not_found(request) if found is None else await self._answer(*found, request)
         self.observer.observe(Metric.LATENCY, [self.stopwatch() - began])
         return response

@@ -93,7 +93,8 @@ def test_a_batch_with_a_key_can_be_repeated(api: Api) -> None:
 def test_a_secret_beside_the_items_is_not_kept_with_them(api: Api) -> None:
     secret = api.deployment.secret or "anything"
     body = {"secret": secret, "tasks": [{"in": "1h", "message": "hello", "secret": secret}]}
-    [result] = api.send("POST", "/schedule/batch", body=body, anonymous=True).body["results"]
+    headers = {IDEMPOTENCY_KEY: f"batch {uuid.uuid4()}"}
+    [result] = api.send("POST", "/schedule/batch", body=body, headers=headers, anonymous=True).body["results"]
     assert secret not in str(api.task(result["id"]))
 
 

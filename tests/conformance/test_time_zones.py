@@ -46,7 +46,7 @@ def test_the_event_carries_the_time_and_the_zone_as_they_were_written(api: Api, 
 def test_a_batch_takes_zones_too(api: Api) -> None:
     bodies = [{"timestamp": wall, "timezone": zone, "message": "ring"} for wall, zone in _REAL_DAYS]
     wrong = {"timestamp": "2024-12-01", "timezone": "Mars/Olympus", "message": "ring"}
-    results = api.send("POST", "/schedule/batch", body={"tasks": [*bodies, wrong]}).body["results"]
+    results = api.schedule_batch([*bodies, wrong])
     assert [result.get("timestamp") for result in results] == [*_REAL_DAYS.values(), None]
     assert results[-1]["status"] == 400
 

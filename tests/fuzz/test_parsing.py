@@ -61,7 +61,7 @@ def test_any_text_is_a_time_or_refused_and_what_is_written_reads_back(text: str,
 @given(
     st.datetimes(datetime(1001, 1, 1), datetime(9998, 12, 1)),  # noqa: DTZ001 - the offset is written beside it
     st.sampled_from(["%Y-%m-%d", "%Y%m%d", "%G-W%V-%u", "%GW%V%u"]),
-    st.sampled_from(["", "T%H", "T%H:%M", "T%H%M", " %H:%M:%S", "x%H%M%S", "T%H:%M:%S.%f", "T%H%M%S,%f"]),
+    st.sampled_from(["", "T%H", "T%H:%M", "T%H%M", " %H:%M:%S", "t%H%M%S", "T%H:%M:%S.%f", "T%H%M%S,%f"]),
     st.sampled_from(["", "Z", "+01", "-0930", "+05:45", "-23:59:59", "+01:00:00.000001"]),
 )
 def test_python_and_we_agree_on_every_form(wall: datetime, date: str, clock: str, offset: str) -> None:

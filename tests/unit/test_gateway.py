@@ -127,7 +127,8 @@ def test_a_path_leads_where_it_leads_on_the_local_server(engine: MemoryEngine, p
 
     routes = {template: {"GET": shows(template)} for template in ROUTES}
     call = handler(Api(Context(engine, streams=False), secrets=list, routes=routes))
-    found = [[template, match.groupdict()] for template in ROUTES if (match := compile_path(template)[0].match(path))]
+    meant = path.removeprefix("/") if path.startswith("//") else path  # of a URL that ends with a slash
+    found = [[template, match.groupdict()] for template in ROUTES if (match := compile_path(template)[0].match(meant))]
     expected = (200, found[0]) if found else (404, {"errors": [f"There is nothing at {path}."]})
     assert answer(call, proxied("GET", path)) == expected
 
