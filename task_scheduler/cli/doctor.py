@@ -108,7 +108,7 @@ def _emit(client: "Client", patience_s: float) -> Iterator[Finding]:
 def _emission(client: "Client", what: str, made: "Scheduled", position: int, patience_s: float) -> Iterator[Finding]:
     event = _heard(client, made.id, position, AHEAD_S + patience_s)
     if event is None:
-        logged = any(each.task_id == made.id for each in client.emitted(position, limit=1000))
+        logged = _count(client, made.id, position)
         where = "is in the log of events, but the stream has not brought it" if logged else "was not emitted"
         yield Finding("emit", ok=False, says=f"{what} {where} within {patience_s:g} s after its time. {_ADVICE}")
         return
@@ -116,11 +116,23 @@ def _emission(client: "Client", what: str, made: "Scheduled", position: int, pat
     ms = late / timedelta(milliseconds=1)
     says = f"{what} was emitted {ms:,.0f} ms after its time, and came by the stream."
     yield Finding("emit", ok=ms >= 0, says=says if ms >= 0 else f"{what} was emitted {-ms:,.0f} ms too early.")
-    times = sum(each.task_id == made.id for each in client.emitted(position, limit=1000))
+    times = _count(client, made.id, position)
     status = client.get(made.id).status
     right = (times, status) == (1, "emitted")
     says = "It is in the log of events once." if right else f"It is in the log {times} times, and the task is {status}."
     yield Finding("log", ok=right, says=says)
+
+
+def _count(client: "Client", task_id: str, position: int) -> int:
+    """Count the events of a task in the log after a position; others may have emitted many pages of events since."""
+    from task_scheduler.client.calls import NEWEST
+
+    newest = client.emitted(before=NEWEST, limit=1)
+    times = 0
+    while newest and position < newest[0].sequence and (page := client.emitted(position, limit=1000)):
+        times += sum(each.task_id == task_id for each in page)
+        position = page[-1].sequence
+    return times
 
 
 def _clocks(made: "Scheduled", ahead: timedelta) -> Finding:
