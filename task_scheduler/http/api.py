@@ -40,9 +40,7 @@ class Api:
     async def answer(self, request: Request) -> Response:
         """Answer a request, and note how long that took; raises nothing."""
         began = self.stopwatch()
-        # A URL that ends with a slash makes //schedule of it, which can mean nothing else.
-        path = request.path.removeprefix("/") if request.path.startswith("//") else request.path
-        found = self.router.find(path)
+        found = self.router.find(request.path)
         response = _not_found(request) if found is None else await self._answer(*found, request)
         self.observer.observe(Metric.LATENCY, [self.stopwatch() - began])
         return response

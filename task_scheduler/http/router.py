@@ -17,7 +17,12 @@ class Router:
         ]
 
     def find(self, path: str) -> tuple[str, Mapping[str, str]] | None:
-        """Return the template and the variable parts of a path; None where there is nothing at it."""
+        """Return the template and the variable parts of a path; None where there is nothing at it.
+
+        A path may begin with two slashes, as it does after a base URL that ends with one.
+        """
+        if path.startswith("//"):
+            path = path.removeprefix("/")
         if path in self._whole:
             return path, {}
         for pattern, template in self._patterns:

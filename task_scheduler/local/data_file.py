@@ -23,6 +23,16 @@ _LOCKED_BYTE: Final = 2**62
 _MEMORY: Final = ":memory:"
 
 
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a database without creating it; raises sqlite3.Error."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def is_intact(connection: sqlite3.Connection) -> bool:
+    """Check the structure of a whole database; raises sqlite3.Error if it cannot be read at all."""
+    return bool(connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)])
+
+
 class DataFile:
     """A data file that is locked for this process from `open` to `close`."""
 
@@ -66,7 +76,7 @@ class DataFile:
         self._lock.release()
 
     def abandon(self) -> None:
-        """Unlock a file that cannot be used, and leave no lock beside it: it may be another program's."""
+        """Unlock a file that cannot be used, and leave no lock file: it may belong to another program."""
         if self._made_lock:
             Path(self._lock.lock_file).unlink(missing_ok=True)
         self.close()
@@ -83,28 +93,28 @@ class DataFile:
         if self._log is None:
             self._log = log
         if log != self._log:
-            return "The file beside the data file whose name ends in -wal was deleted or replaced."
+            return "The log of the data file, whose name ends in -wal, was deleted or replaced."
         return None
 
     def damage(self) -> str | None:
         """Check the structure of the whole file; return what is wrong as a sentence. Takes a second for some 200 MB."""
         try:
-            with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
-                [[found]] = connection.execute("PRAGMA quick_check(1)").fetchall()
-        except sqlite3.OperationalError:  # it is locked, or gone: that is found out elsewhere
-            return None
-        except (sqlite3.Error, ValueError):
-            found = "it cannot be read"
-        return None if found == "ok" else "The data file is damaged: restore a backup."
+            with closing(open_read_only(self.path)) as connection:
+                intact = is_intact(connection)
+        except sqlite3.OperationalError:  # it is locked, or gone: other checks report that
+            intact = True
+        except sqlite3.Error:
+            intact = False
+        return None if intact else "The data file is damaged: restore a backup."
 
     def _open(self) -> None:
-        # For its owner alone; SQLite gives the files beside it the same permissions.
+        # For its owner alone; SQLite gives its log the same permissions.
         self._descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
         names = os.fstat(self._descriptor).st_nlink
         if names > 1:
             raise DataFileError(
                 f"{self._given} has {names} names (hard links), and SQLite must have one: under another name, another "
-                "server would keep another log beside it. Remove the others, or copy the file."
+                "server would keep another log. Remove the others, or copy the file."
             )
         if _OFD_SETLK is not None:
             request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
@@ -113,7 +123,7 @@ class DataFile:
             except BlockingIOError:
                 raise self._in_use() from None
             except OSError:
-                pass  # a file system without locks; the file beside it has to do
+                pass  # a file system without such locks; the lock file has to suffice
 
     def _find_log(self) -> tuple[int, int] | None:
         with suppress(OSError):

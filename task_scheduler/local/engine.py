@@ -107,8 +107,6 @@ class LocalEngine:
         self._held: deque[Emission] = deque()
         self._damage: str | None = None
         self._reported: str | None = None
-        self._latest_ms = 0  # of all that was recorded
-        self._newest = 0  # of the events that are stored: 0 once they have all expired
         self._page: tuple[tuple[int, ...], list[Event]] = ((), [])
 
     async def __aenter__(self) -> Self:
@@ -123,8 +121,8 @@ class LocalEngine:
             self._reader = Store.open(self._file.path)
             undo.pop_all()
         self._position = self._reader.position()
-        self._newest = self._reader.last_sequence()
-        self._latest_ms = self._reader.latest_ms()
+        self._newest = self._reader.last_sequence()  # of the events that are stored: 0 once they have all expired
+        self._latest_ms = self._reader.latest_ms()  # of all that was recorded
         for newest in self._reader.events_before(self._position + 1, limit=1):
             await self._until(newest.emitted_ms)  # it may have been taken by a process that ended since
         self._observer.gauge(Metric.PENDING, self._pending)

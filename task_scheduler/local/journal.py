@@ -1,4 +1,4 @@
-"""One line for each task that is accepted or emitted, for whoever watches the server in a terminal."""
+"""One line for each task that is accepted or emitted, for people who watch the server in a terminal."""
 
 import threading
 import time
@@ -52,6 +52,6 @@ class Journal:
                 lines.append(f"... and {left_out:,} more")
             try:
                 self._write("\n".join(lines))
-            except OSError:  # nobody reads it any more
+            except OSError:  # the terminal or pipe was closed
                 return
             time.sleep(_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""Puts a backup in the place of a data file, as SQLite wants it: never beside the log of another file."""
+"""Replaces a data file by a backup, together with its log: SQLite would apply the log of another file to it."""
 
 import os
 import sqlite3
@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from task_scheduler.local.data_file import DataFile
+from task_scheduler.local.data_file import DataFile, is_intact, open_read_only
 from task_scheduler.local.store import DataFileError, Store
 
 _BESIDE = ("", "-wal", "-shm")
@@ -40,14 +40,14 @@ def restore(backup: Path, data: Path) -> Path | None:
 def _copy(backup: Path, draft: Path) -> None:
     try:
         with (
-            closing(sqlite3.connect(f"{backup.absolute().as_uri()}?mode=ro", uri=True)) as source,
+            closing(open_read_only(backup)) as source,
             closing(sqlite3.connect(draft)) as target,
         ):
             source.backup(target)
-            [[found]] = target.execute("PRAGMA quick_check(1)").fetchall()
-    except (sqlite3.Error, ValueError) as error:
+            intact = is_intact(target)
+    except sqlite3.Error as error:
         raise DataFileError(f"{backup} cannot be read: {error}.") from None
-    if found != "ok":
+    if not intact:
         raise DataFileError(f"{backup} is damaged.")
     draft.chmod(0o600)
     with draft.open("rb") as file:
@@ -60,15 +60,15 @@ def _prepare(draft: Path, backup: Path, data: Path) -> None:
         store = Store.open(draft)
     except DataFileError as error:
         raise DataFileError(str(error).replace(str(draft), str(backup))) from None
-    with closing(store):
-        if data.exists():
-            with (
-                suppress(sqlite3.Error),
-                closing(sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro", uri=True)) as old,
-            ):
-                [[newest]] = old.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchall() or [[0]]
-                with store.transaction():
-                    store.skip_to(newest)
+    with closing(store), store.transaction():
+        store.skip_to(_newest(data))
+
+
+def _newest(data: Path) -> int:
+    """Return the newest number in the log of a file, 0 if that cannot be read."""
+    with suppress(sqlite3.Error), closing(Store(open_read_only(data))) as old:
+        return old.position()
+    return 0
 
 
 def _replace(draft: Path, data: Path) -> Path | None:

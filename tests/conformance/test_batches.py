@@ -151,6 +151,7 @@ def test_a_tag_cancels_page_by_page(api: Api) -> None:
     more = True
     while more:
         answer = api.send("POST", "/cancel/batch", body={"tag": tag_query(tags)}).body
+        assert answer["not_cancelled"] == 0 or api.deployment.kind != "local"
         assert answer["cancelled"] or not answer["more"]
         cancelled += answer["cancelled"]
         more = answer["more"] or answer["not_cancelled"] > 0  # throttled, as all that is 503

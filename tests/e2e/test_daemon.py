@@ -1,7 +1,6 @@
 """The server as other programs run it: without standard output, on files that are moved, and watched in a terminal."""
 
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emulator.process import free_port
 from tests.conformance.api import PAST, Api, Deployment
 from tests.conformance.clock import eventually
 from tests.conformance.local_server import LocalServer
@@ -22,7 +22,7 @@ BODY = {"in": "1h", "message": "hello"}
 def test_a_server_whose_standard_streams_are_closed_serves_and_ends_cleanly(tmp_path: Path, closed: str) -> None:
     """The data file must not get the number of standard output, or what is printed would be written into it."""
     data = tmp_path / "tasks.db"
-    port = _free_port()
+    port = free_port(0)
     command = f"exec {sys.executable} -m task_scheduler.cli serve --port {port} --data {data} {closed}"
     server = subprocess.Popen(["bash", "-c", command])  # noqa: S603, S607 - our own
     try:
@@ -72,11 +72,6 @@ def test_a_line_tells_of_each_task_that_is_accepted_and_emitted_unless_quiet(tmp
         httpx.post(f"{server.url}/schedule", json={"in": 0, "message": "hello"}).raise_for_status()
         eventually(lambda: httpx.get(f"{server.url}/events").json()["events"], within=30)
         assert "Accepted" not in server.output
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _is_well(url: str) -> bool:
