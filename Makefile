@@ -63,7 +63,7 @@ check: $(DEV) $(NODE) ## Check format, lint, types and dependencies, and run the
 chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every task (ARGS='local --seconds 180 --seed 7')
 	@.venv/bin/python -m chaos $(ARGS)
 
-load: $(RUN) ## Send a mixed load and report how long everything took (ARGS='--rate 500 --seconds 60 --streams 100')
+load: $(DEV) ## Send a mixed load and report how long everything took (ARGS='--rate 500 --seconds 60 --streams 100')
 	@.venv/bin/python -m load $(ARGS)
 
 bench: $(DEV) $(NODE) $(PEERS) ## Measure both engines beside others and write docs/benchmarks.md (ARGS='--rounds 3')
@@ -75,7 +75,7 @@ bench-local: $(DEV) ## Measure the local engine beside the limit (ARGS='--rounds
 bench-aws: $(DEV) $(NODE) ## Measure the AWS engine beside the bare calls, and count its own (ARGS=--quick writes nothing)
 	@.venv/bin/python -m bench aws $(ARGS)
 
-bench-peers: $(RUN) $(PEERS) ## Measure the local engine beside others of its kind (ARGS='--rounds 3', or --quick)
+bench-peers: $(DEV) $(PEERS) ## Measure the local engine beside others of its kind (ARGS='--rounds 3', or --quick)
 	@.venv/bin/python -m bench peers $(ARGS)
 
 format: $(DEV) ## Format the code, and mend what lint can mend

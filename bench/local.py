@@ -46,7 +46,7 @@ def run(*, rounds: int, quick: bool) -> dict[str, str]:
         fill(folder / "few.db", 1_000)
         fill(folder / "many.db", many)
         rows += [*_at_size(folder, rounds, many), _after_a_crash(folder / "many.db", rounds, many)]
-    return {"table": f"{shown(rows)}\n\nMeasured {machine(['uvicorn', 'uvloop', 'starlette'])}"}
+    return {"table": f"{shown(rows)}\n\nMeasured {machine(['granian', 'uvloop', 'starlette', 'uvicorn'])}"}
 
 
 def _accepted(folder: Path, rounds: int, *, seconds: float) -> list[Row]:

@@ -17,7 +17,7 @@ from task_scheduler import timestamp
 from task_scheduler.local.store import Store
 from task_scheduler.task import new_task
 
-OURS: Final = ("-m", "task_scheduler.cli", "serve", "--port", "0", "--data")
+OURS: Final = ("-m", "task_scheduler.cli", "serve", "--quiet", "--port", "0", "--data")
 LIMIT: Final = ("-m", "bench.limit", "--data")
 _HOUR_MS: Final = 3_600_000
 

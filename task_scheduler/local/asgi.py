@@ -1,4 +1,4 @@
-"""The API as an ASGI application: what uvicorn hands over, and what it gets back."""
+"""The API as an ASGI application: what the HTTP server hands over, and what it gets back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -10,14 +10,16 @@ from task_scheduler.http import sse
 from task_scheduler.http.api import Api
 from task_scheduler.http.body import MAX_BODY_BYTES
 from task_scheduler.http.message import Request, Response, error_response, query_fields
-from task_scheduler.local.engine import TOO_BUSY
-from task_scheduler.local.pulse import Pulse
+from task_scheduler.local.limits import Limits
 from task_scheduler.metrics import Metric
 
 _MOST_DRAINED: Final = 16 * MAX_BODY_BYTES  # bytes of a body that is too large, read so that its sender hears why
 _TOO_MANY_STREAMS: Final = (
     "The server has as many event streams as it can serve. Try again, or read GET /events page by page."
 )
+
+_HTTP_1_0: Final = {"1.0", "1"}  # as the specification has it, and as Granian does
+_CLOSE: Final = {"connection": "close"}
 
 # As the ASGI specification has them (version 3.0, HTTP).
 Scope = Mapping[str, Any]
@@ -33,21 +35,23 @@ def everybody(_headers: Mapping[str, str]) -> None:
     """Turn nobody away."""
 
 
-def application(api: Api, *, max_streams: int, pulse: Pulse, doorkeeper: Doorkeeper = everybody) -> Application:
+def application(api: Api, limits: Limits, *, doorkeeper: Doorkeeper = everybody) -> Application:
     """Return the API as an ASGI application."""
-    streams = asyncio.BoundedSemaphore(max_streams)
+    streams = asyncio.BoundedSemaphore(limits.streams)
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if pulse.is_late():
-            api.observer.count(Metric.THROTTLED)
-            await _send(_unless_a_stream(_request(scope, _headers(scope), b""), TOO_BUSY), send)
-            return
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        if (refused := doorkeeper(headers)) is not None:
-            await _send(refused, send)
+        rejection = _without_host(scope) or doorkeeper(headers)
+        if rejection is not None:
+            await _send(rejection, send)
             return
-        body = await _read(receive)
-        if body is None:  # there is nobody to answer
+        try:
+            async with asyncio.timeout(limits.body_s):
+                body = await _read(receive)
+        except TimeoutError:
+            await _send(error_response(408, ["The request body did not arrive in time."], _CLOSE), send)
+            return
+        if body is None:  # the client has gone
             return
         request = _request(scope, headers, body)
         response = await api.answer(request)
@@ -58,9 +62,28 @@ def application(api: Api, *, max_streams: int, pulse: Pulse, doorkeeper: Doorkee
             await _send(_unless_a_stream(request, _TOO_MANY_STREAMS), send)
         else:
             async with streams:
-                await _stream(response, response.body, receive, send)
+                await _stream(response, response.body, receive, _timed(send, limits.unread_s))
 
-    return answer
+    return respond
+
+
+def _without_host(scope: Scope) -> Response | None:
+    """Reject what RFC 9112 (3.2) says a server must: HTTP/1.1 without a Host field, and any request with two."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    # Granian puts an empty field where there is none.
+    if len(hosts) == 1 and (hosts[0] or scope["http_version"] in _HTTP_1_0):
+        return None
+    return error_response(400, ["The request must have one Host header field."], _CLOSE)
+
+
+def _timed(send: Send, seconds: float) -> Send:
+    """Return a `send` that raises TimeoutError when the client has taken nothing for so long."""
+
+    async def timed(message: dict[str, Any]) -> None:
+        async with asyncio.timeout(seconds):
+            await send(message)
+
+    return timed
 
 
 def _unless_a_stream(request: Request, sentence: str) -> Response:
@@ -127,6 +150,8 @@ async def _send_each(answer: Response, pieces: AsyncIterator[bytes], send: Send)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     except UnavailableError:  # the server stops, or the disk fails: the client comes back with the position it holds
         pass
+    except TimeoutError:  # the client reads nothing: it comes back in the same way
+        return
     await send({"type": "http.response.body", "body": b""})
 
 

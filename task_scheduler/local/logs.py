@@ -33,5 +33,3 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    # It warns of each request that is no HTTP, which anybody could fill a disk with.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -31,7 +31,7 @@ def refusal(host: str | None, origin: str | None, site: str | None) -> str | Non
     Browsers send no Origin with GET requests whose response the page cannot read, but Sec-Fetch-Site with all requests
     (W3C, Fetch Metadata Request Headers). A link that is followed is no such request: the page learns nothing of it.
     """
-    if host is not None and not is_loopback(_name(f"//{host}")):
+    if host and not is_loopback(_name(f"//{host}")):
         return f"This server is not {host[:100]!r}."
     if origin is not None and origin.partition("://")[2] != host:
         return f"Pages of {origin[:100]!r} may not use this server."

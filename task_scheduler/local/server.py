@@ -3,32 +3,27 @@
 import asyncio
 import base64
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
-
-import uvicorn
 
 from task_scheduler.engine import UnavailableError
 from task_scheduler.http.api import Api
 from task_scheduler.http.routes import ROUTES, Context
-from task_scheduler.local.accepting import BACKLOG, AcceptingServer
 from task_scheduler.local.asgi import application, everybody
 from task_scheduler.local.clock import TestClock, system_ms
-from task_scheduler.local.connections import Limits, limited, limits_of_this_process
 from task_scheduler.local.engine import LocalEngine
+from task_scheduler.local.http_server import reserve, serving
 from task_scheduler.local.journal import Journal
+from task_scheduler.local.limits import Limits, limits_of_this_process
 from task_scheduler.local.metrics import Metrics
 from task_scheduler.local.origin import own_pages_only
-from task_scheduler.local.pulse import Pulse
 from task_scheduler.local.routes import local_routes
 from task_scheduler.loopback import is_loopback
-
-_GRACE_S: Final = 5  # for requests under way when the server stops
 
 if sys.platform == "win32":  # pragma: no cover
     _new_event_loop = asyncio.new_event_loop
@@ -105,11 +100,11 @@ def serve(options: Options, announce: Callable[[str], None]) -> None:
     Raises ServeError or DataFileError, with nothing left running.
     """
     options.check()
-    with _listening(options.host, options.port) as listener, asyncio.Runner(loop_factory=_new_event_loop) as runner:
-        runner.run(_serve(options, listener, announce))
+    with _reserved(options.host, options.port) as reserved, asyncio.Runner(loop_factory=_new_event_loop) as runner:
+        runner.run(_serve(options, reserved, announce))
 
 
-async def _serve(options: Options, listener: socket.socket, announce: Callable[[str], None]) -> None:
+async def _serve(options: Options, reserved: socket.socket, announce: Callable[[str], None]) -> None:
     clock = TestClock() if options.test_clock else system_ms
     metrics = Metrics()
     valid = options.secrets
@@ -118,8 +113,6 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
             LocalEngine(options.data, now_ms=clock, observer=metrics, journal=options.journal)
         )
         await stack.enter_async_context(_webhooks(options, engine))
-        pulse = Pulse()
-        stack.enter_context(pulse.beating())
         api = Api(
             Context(engine, streams=True),
             secrets=lambda: valid,
@@ -127,24 +120,28 @@ async def _serve(options: Options, listener: socket.socket, announce: Callable[[
             observer=metrics,
         )
         doorkeeper = everybody if options.secret is not None else own_pages_only
-        connection = limited(options.limits, metrics)
-        config = uvicorn.Config(
-            application(api, max_streams=options.limits.streams, pulse=pulse, doorkeeper=doorkeeper),
-            http=connection,
-            ws="none",
-            timeout_keep_alive=options.limits.idle_s,
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=_GRACE_S,
+        host, port = reserved.getsockname()[:2]
+        stopping = _stop_requested()  # before anybody knows of the server
+        serve_task = await stack.enter_async_context(
+            serving(application(api, options.limits, doorkeeper=doorkeeper), reserved, options.limits)
         )
-        host, port = listener.getsockname()[:2]
-        server = AcceptingServer(config, engine, connection)
-        with server.capture_signals():  # before anybody knows of it
-            announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-            await server.serve(sockets=[listener])
+        stack.callback(engine.end_streams)
+        announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        await asyncio.wait([serve_task, stopping], return_when=asyncio.FIRST_COMPLETED)
+
+
+def _stop_requested() -> asyncio.Future[None]:
+    """Return what is done once SIGINT or SIGTERM has come."""
+    loop = asyncio.get_running_loop()
+    requested = loop.create_future()
+
+    def stop() -> None:
+        if not requested.done():
+            requested.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    return requested
 
 
 @asynccontextmanager
@@ -184,15 +181,14 @@ async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def _reserved(host: str, port: int) -> Iterator[socket.socket]:
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        reserved = reserve(host, port)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a port is a number from 0 to 65535"
         raise ServeError(f"Cannot listen on {host} port {port}: {reason}.") from None
-    with listener:
-        yield listener
+    with reserved:
+        yield reserved
 
 
 def _travels_in_a_header(secret: str) -> bool:

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from task_scheduler.local.connections import Limits
+from task_scheduler.local.limits import Limits
 from task_scheduler.local.server import Options, serve
 
 

@@ -44,7 +44,7 @@ def test_every_example_is_shown_with_a_link_and_a_command() -> None:
 
 
 def test_everything_that_examples_import_is_in_their_requirements() -> None:
-    ours = {"httpx", "uvicorn", "task_scheduler"}  # Task Scheduler brings them
+    ours = {"httpx", "task_scheduler"}  # Task Scheduler brings them
     imported = {
         name.partition(".")[0]
         for file in EXAMPLES.rglob("*.py")

@@ -12,8 +12,8 @@ from task_scheduler.http.gateway import handler
 from task_scheduler.http.routes import ROUTES, Context
 from task_scheduler.local.asgi import application
 from task_scheduler.local.engine import LocalEngine
+from task_scheduler.local.limits import Limits
 from task_scheduler.local.metrics import Metrics
-from task_scheduler.local.pulse import Pulse
 from tests.aws.simulation import START_MS
 from tests.aws.world import World, tables
 from tests.fuzz.engines import SECRET, Function, LocalApp
@@ -43,9 +43,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
         engine = LocalEngine(path, now_ms=lambda: START_MS, observer=Metrics())
         runner.run(engine.__aenter__())
         api = Api(Context(engine, streams=True), secrets=lambda: [SECRET], routes=ROUTES)
-        client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(application(api, max_streams=1, pulse=Pulse(lambda: 0.0)))
-        )
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(application(api, Limits(streams=1))))
         yield LocalApp(client, runner)
         runner.run(client.aclose())
         runner.run(engine.__aexit__(None, None, None))

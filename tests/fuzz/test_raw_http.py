@@ -23,7 +23,9 @@ QUIET_S: Final = 0.15  # after so long without a byte there is nothing to come; 
 WITHIN_S: Final = 20  # seconds: then the server hangs
 AT_ONCE: Final = 8
 BY_DESIGN: Final = {501, 503}
-ANSWER: Final = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r]*\r\n(.*?)\r\n\r\n", re.DOTALL)
+OF_THE_HTTP_SERVER: Final = {400, 414, 431}
+"""Without a body: what Granian rejects by itself, before it is a request."""
+ANSWER: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r]*\r\n(.*?)\r\n\r\n", re.DOTALL)
 
 METHODS: Final = st.sampled_from(b"GET POST PATCH DELETE PUT OPTIONS HEAD TRACE CONNECT PRI get G\0T ".split(b" "))
 TARGETS: Final = st.sampled_from(
@@ -204,6 +206,8 @@ def _check(received: bytes, request: bytes) -> None:
         body = received[match.end() :][: int(length[1]) if length else 0]
         received = received[match.end() + len(body) :]
         assert status < 500 or status in BY_DESIGN, (status, body, request)
+        if not body and status in OF_THE_HTTP_SERVER:
+            continue
         if status >= 400:
             errors = json.loads(body)["errors"]
             assert errors, request

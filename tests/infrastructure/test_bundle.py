@@ -125,7 +125,7 @@ def test_a_package_of_another_version_is_refused(tmp_path: Path, monkeypatch: py
 
 def test_a_compiled_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = tmp_path / "lambda.txt"
-    lock.write_text(f"httptools=={version('httptools')}\n")
+    lock.write_text(f"uvloop=={version('uvloop')}\n")
     monkeypatch.setattr(bundling, "LOCK", lock)
     with pytest.raises(BundleError, match=r"\.so is compiled for one kind of machine"):
         bundle(tmp_path / "asset")

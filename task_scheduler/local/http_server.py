@@ -1,0 +1,110 @@
+"""Granian, embedded in this process: HTTP in, ASGI out.
+
+It parses HTTP in a thread of its own (hyper, in Rust) and calls the application on the running event loop. It binds
+its port by itself, with SO_REUSEPORT: two servers could share one port unnoticed. `reserve` prevents that.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from task_scheduler.local.asgi import Application
+from task_scheduler.local.limits import Limits
+
+_BACKLOG: Final = 2_048
+"""Connections that may wait to be accepted."""
+_GRACE_S: Final = 5
+"""For requests in progress when the server stops."""
+_START_S: Final = 10
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Bind `host` and `port` (0: a free one) for this process alone; raises OSError if they are in use."""
+    [(family, kind, protocol, _name, address), *_] = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    reserved = socket.socket(family, kind, protocol)
+    try:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(address)
+    except BaseException:
+        reserved.close()
+        raise
+    return reserved
+
+
+@asynccontextmanager
+async def serving(
+    application: Application, reserved: socket.socket, limits: Limits
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve on the reserved address inside; yields the task that serves, which ends early only if it fails.
+
+    At the end, no connection is accepted any more, and requests in progress have five seconds.
+    """
+    host, port = reserved.getsockname()[:2]
+    server = Server(
+        application,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=limits.connections,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=round(limits.header_s * 1_000), max_buffer_size=limits.header_bytes
+        ),
+        log_enabled=False,
+    )
+    # Set after bind: the address was free until here, and from here on another socket of this user may bind it.
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    task = asyncio.create_task(server.serve())
+    try:
+        await _until_listening(task, host, port)
+        reserved.close()
+        _limit_unread(port, limits.unread_s)
+        yield task
+    finally:
+        server.stop()  # type: ignore[no-untyped-call]  # as Granian has it
+        await asyncio.wait([task], timeout=_GRACE_S)
+
+
+async def _until_listening(task: asyncio.Task[None], host: str, port: int) -> None:
+    """Wait until connections are accepted; Granian reports it by nothing but a line of its log."""
+    async with asyncio.timeout(_START_S):
+        while not task.done():
+            try:
+                _reader, writer = await asyncio.open_connection(host, port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.001)
+            else:
+                writer.close()
+                return
+    raise OSError("the HTTP server has ended")
+
+
+def _limit_unread(port: int, seconds: int) -> None:
+    """Have Linux cut a connection whose client acknowledges nothing, or takes nothing, for so long.
+
+    Connections inherit the option from their listener (tcp(7), TCP_USER_TIMEOUT). Granian has no setting for it and
+    shows nobody its listener, so it is looked up among the open files of this process.
+    """
+    if sys.platform != "linux":
+        return
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if not str(link.readlink()).startswith("socket:"):
+                continue
+            with socket.socket(fileno=os.dup(int(link.name))) as candidate:
+                accepts = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                if accepts and candidate.getsockname()[1:2] == (port,):
+                    candidate.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1_000)
