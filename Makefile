@@ -51,7 +51,7 @@ test: $(DEV) $(NODE) ## Run the tests, as CI does (ARGS= for pytest, CHROMIUM=go
 		echo "Installing Chromium ..." && apt-get -qq update && \
 		apt-get -qq install --yes --no-install-recommends chromium-headless-shell fonts-dejavu-core >/dev/null; } || \
 		{ echo "The console is tested in Chromium, and '$(CHROMIUM)' is not there. Install it, on Debian by apt install chromium-headless-shell, or name another: make test CHROMIUM=google-chrome" >&2; exit 1; }
-	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long and not lab" $(ARGS)
+	.venv/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not long and not lab" $(ARGS)
 
 test-lab: $(DEV) $(NODE) ## Test the tools of the lab: chaos, load, bench and audit (ARGS= for pytest)
 	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile -m lab $(ARGS)
