@@ -5,7 +5,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= $(notdir $(firstword $(shell command -v chromium-headless-shell || command -v chromium) chromium-headless-shell))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy accept deploy-local clean
+.PHONY: help run test test-lab check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy accept deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -46,18 +46,21 @@ run: export TASK_SCHEDULER_SECRET = $(value SECRET)
 endif
 
 test: export CHROMIUM := $(CHROMIUM)
-test: $(DEV) $(NODE) ## Run every test, as CI does (ARGS= for pytest, CHROMIUM=google-chrome)
+test: $(DEV) $(NODE) ## Run the tests, as CI does (ARGS= for pytest, CHROMIUM=google-chrome)
 	@command -v "$(CHROMIUM)" >/dev/null || { [ "`id -u`" = 0 ] && command -v apt-get >/dev/null && \
 		echo "Installing Chromium ..." && apt-get -qq update && \
 		apt-get -qq install --yes --no-install-recommends chromium-headless-shell fonts-dejavu-core >/dev/null; } || \
 		{ echo "The console is tested in Chromium, and '$(CHROMIUM)' is not there. Install it, on Debian by apt install chromium-headless-shell, or name another: make test CHROMIUM=google-chrome" >&2; exit 1; }
-	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+	.venv/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not long and not lab" $(ARGS)
+
+test-lab: $(DEV) $(NODE) ## Test the tools of the lab: chaos, load, bench and audit (ARGS= for pytest)
+	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile -m lab $(ARGS)
 
 check: $(DEV) $(NODE) ## Check format, lint, types and dependencies, and run the fast tests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	.venv/bin/python -m pytest -m "not browser and not emulator and not slow" $(ARGS)
+	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab" $(ARGS)
 	@$(WITH_VENV) python -m audit
 
 chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every task (ARGS='local --seconds 180 --seed 7')

@@ -1,4 +1,4 @@
-"""The stack, deployed by the real CDK CLI into an AWS emulator on this machine; no AWS account is touched."""
+"""The stack in an AWS emulator on this machine; no AWS account is touched."""
 
 from emulator.deployment import Deployment, deploy_and_leave, deployed
 from emulator.process import Emulator, EmulatorError

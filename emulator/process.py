@@ -11,10 +11,12 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
+
+import boto3
 
 from emulator.certificate import Certificate, issue
-from emulator.tools import BUILD, ROOT, environment
+from emulator.tools import BUILD, REGION, ROOT, environment
 
 HOST: Final = "127.0.0.1"
 _START_S: Final = 60
@@ -53,6 +55,7 @@ class Emulator:
         self.certificate: Final = issue(folder, HOST) if auth else None
         self.endpoint: Final = f"{'https' if auth else 'http'}://{HOST}:{self.port}"
         self.log: Final = BUILD / f"emulator-{port}.log" if port else folder / "emulator.log"
+        self._clients: Final[dict[str, Any]] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, lifeline: int = subprocess.PIPE) -> Self:
@@ -101,6 +104,14 @@ class Emulator:
         if self._process is None:
             raise EmulatorError("The emulator was not started.")
         return self._process.pid
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - each service has a client of its own
+        """Return the boto3 client that has the rights of the root user; to make one takes longer than to use it."""
+        if service not in self._clients:
+            session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106 - the emulator takes any
+            trust = str(self.certificate.authority) if self.certificate else None
+            self._clients[service] = session.client(service, endpoint_url=self.endpoint, verify=trust)  # type: ignore[call-overload]  # the name is not a literal
+        return self._clients[service]
 
     def running(self) -> bool:
         """Tell whether the process lives."""

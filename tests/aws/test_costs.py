@@ -31,8 +31,8 @@ def few() -> dict[str, Cost]:
 
 @pytest.fixture(scope="module")
 def many() -> dict[str, Cost]:
-    """With ten times as many; the emulated tables are slow to search, and `make bench-aws` counts with 100,000."""
-    return counted.costs(10_000)
+    """With four times as many; the emulated tables are slow to search, and `make bench-aws` counts with 100,000."""
+    return counted.costs(4_000)
 
 
 CALLS: dict[str, dict[str, int]] = {

@@ -275,24 +275,24 @@ def void(_returned: object) -> None:
 # A comment says which mistake a scenario finds; MUTATIONS shows it.
 SCENARIOS: dict[str, Scenario] = {
     # A cancel that stops the publish, finds that it was entered, and returns 409: the message is delayed.
-    "cancel x due time": Scenario(partial(cancel_when_due, 1.5, 0.5, 0), 3, 3),
+    "cancel x due time": Scenario(partial(cancel_when_due, 1.5, 0.5, 0), 2, 3),
     "cancel x due time, stop of ended is an error": Scenario(
-        partial(cancel_when_due, 0.5, 0, stop_of_ended=StopOfEnded.ERROR), 2, 3
+        partial(cancel_when_due, 0.5, 0, stop_of_ended=StopOfEnded.ERROR), 1, 3
     ),
     # Only the first page of the history is read.
     "cancel x due time, history in pages": Scenario(partial(cancel_when_due, 0, history_page=2), 2, 3),
     "cancel x cancel": Scenario(two_cancels, 0, 3),
-    "reschedule x due time": Scenario(reschedule_when_due, 2, 3),
+    "reschedule x due time": Scenario(reschedule_when_due, 1, 3),
     "reschedule x due time, stop of ended is an error": Scenario(partial(reschedule_when_due, StopOfEnded.ERROR), 1, 3),
     "reschedule x cancel": Scenario(reschedule_and_cancel, 0, 3),
     "reschedule x cancel, index lags": Scenario(partial(reschedule_and_cancel, index_lags=True), None, 2),
     "reschedule x reschedule": Scenario(two_reschedules, None, 3),
     "repeated schedule": Scenario(partial(repeated_schedule, "first", "second", "third"), 2, 3),
     # A repeated request returns 200 for a cancelled task, or makes a second one.
-    "repeated schedule x cancel": Scenario(repeated_schedule_and_cancel, 0, 3),
+    "repeated schedule x cancel": Scenario(repeated_schedule_and_cancel, None, 3),
     # A sweep takes an execution that the other one is about to start for one that died.
     "two sweeps": Scenario(two_sweeps, 1, 3),
-    "two sweeps x cancel": Scenario(partial(two_sweeps, _add_cancel), 0, 2),
+    "two sweeps x cancel": Scenario(partial(two_sweeps, _add_cancel), None, 2),
     "two sweeps x reschedule": Scenario(partial(two_sweeps, _add_reschedule), None, 2),
     "two sweeps, describe lags": Scenario(partial(two_sweeps, describe_lags=True), 0, 1),
     "two sweeps x cancel, describe lags": Scenario(partial(two_sweeps, _add_cancel, describe_lags=True), None, 1),

@@ -8,7 +8,7 @@ import uvloop
 from bench.local import _closed_loop, _emitted_ms, _late, _schedule_soon
 from bench.serving import LIMIT, OURS, fill, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("program", [OURS, LIMIT], ids=["ours", "limit"])

@@ -9,6 +9,8 @@ from bench.local import p99
 from bench.report import Row, machine, number, shown, spread, write
 from bench.serving import now_ms
 
+pytestmark = pytest.mark.lab
+
 
 def test_a_row_shows_median_least_and_most_and_the_ratio_of_runs_that_followed_each_other() -> None:
     row = Row("tasks", "a second", [50, 100, 90], [100, 100, 60], "0.7 at least")

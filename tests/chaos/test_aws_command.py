@@ -6,6 +6,8 @@ import pytest
 
 from chaos.aws import driver
 
+pytestmark = pytest.mark.lab
+
 
 def given(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()

@@ -1,6 +1,6 @@
 """The promises of the AWS engine while a part of all its calls goes wrong: seeded, in memory, by a virtual clock.
 
-CHAOS_SEED=8 CHAOS_TASKS=500 make test ARGS=tests/chaos/test_aws_world.py plays another story, and a longer one.
+CHAOS_SEED=8 CHAOS_TASKS=500 make test ARGS='-m slow tests/chaos/test_aws_world.py' plays another, longer story.
 """
 
 import asyncio
@@ -44,7 +44,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         yield go
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.2, 0.6])
+@pytest.mark.parametrize(
+    "rate", [pytest.param(0.05, marks=pytest.mark.lab), 0.2, pytest.param(0.6, marks=pytest.mark.lab)]
+)
 def test_every_accepted_task_is_accounted_for_once(run: Run, rate: float) -> None:
     aws, account = run(SEED, rate, TASKS)
     assert account.violations == []
@@ -53,6 +55,7 @@ def test_every_accepted_task_is_accounted_for_once(run: Run, rate: float) -> Non
     assert aws.plan.faults.total() > rate * aws.plan.calls.total() / 2
 
 
+@pytest.mark.lab
 def test_the_same_seed_makes_the_same_history(run: Run) -> None:
     (one, _), (same, _), (other, _) = run("3", 0.2, 8), run("3", 0.2, 8), run("4", 0.2, 8)
     assert (one.evidence, one.ledger.answers, one.plan.faults) == (same.evidence, same.ledger.answers, same.plan.faults)

@@ -22,6 +22,8 @@ from chaos.aws.faults import Kind, Plan
 from chaos.aws.workers import CAN_KILL, Workers
 from tests.conformance.clock import eventually
 
+pytestmark = pytest.mark.lab
+
 KEY: Final = {"id": {"S": "1"}}
 READ_TIMEOUT_S: Final = 0.3
 CARRIED_OUT: Final = {Kind.ERROR_AFTER, Kind.TIMEOUT_AFTER, Kind.LATE, Kind.RESET_AFTER, Kind.TRUNCATED}

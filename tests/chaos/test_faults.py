@@ -7,6 +7,8 @@ import pytest
 from chaos.aws.faults import CONFLICTING, Kind, Plan
 from chaos.aws.script import Act, scripts
 
+pytestmark = pytest.mark.lab
+
 
 def drawn(plan: Plan, operation: str, calls: int = 2000) -> list[Kind | None]:
     return [plan.next(operation) for _ in range(calls)]

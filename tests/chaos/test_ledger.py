@@ -9,6 +9,8 @@ from chaos.account import settle
 from chaos.ledger import Delivered, Emitted, Evidence, Kept, Ledger, Promise, Seen, Version
 from task_scheduler import timestamp
 
+pytestmark = pytest.mark.lab
+
 _DUE_MS = 1_800_000_000_000
 _FIRST = Version(_DUE_MS, "first")
 _SECOND = Version(_DUE_MS + 1_000, "second")

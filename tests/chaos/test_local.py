@@ -26,6 +26,7 @@ def test_every_promise_is_kept_under_faults(capsys: pytest.CaptureFixture[str]) 
     assert '"local --seconds 8 --every 0.9 --workers 6 --seed short"' in printed
 
 
+@pytest.mark.lab
 @pytest.mark.slow
 def test_a_broken_promise_ends_the_command_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -36,6 +37,7 @@ def test_a_broken_promise_ends_the_command_with_1(
     assert "and its cancellation was confirmed" in capsys.readouterr().out
 
 
+@pytest.mark.lab
 def test_a_seed_makes_the_same_plan_again_and_another_makes_another() -> None:
     faults = plan("one", seconds=60, every=2)
     assert plan("one", seconds=60, every=2) == faults
@@ -43,11 +45,13 @@ def test_a_seed_makes_the_same_plan_again_and_another_makes_another() -> None:
     assert plan("one", seconds=600, every=2)[: len(faults)] == faults
 
 
+@pytest.mark.lab
 def test_every_kind_of_fault_is_among_the_first() -> None:
     for seed in range(20):
         assert {fault.kind for fault in plan(str(seed), seconds=60, every=1)[:9]} == set(Kind)
 
 
+@pytest.mark.lab
 def test_a_clock_is_never_set_so_far_that_events_expire() -> None:
     offset_ms = 0
     for fault in plan("long", seconds=10_000, every=1):
@@ -55,6 +59,7 @@ def test_a_clock_is_never_set_so_far_that_events_expire() -> None:
         assert abs(offset_ms) < _DAY_MS
 
 
+@pytest.mark.lab
 def test_a_clock_is_set_for_all_who_go_by_it(tmp_path: Path) -> None:
     clock = SteppedClock.create(tmp_path / "clock")
     other = SteppedClock(tmp_path / "clock")
@@ -65,6 +70,7 @@ def test_a_clock_is_set_for_all_who_go_by_it(tmp_path: Path) -> None:
     assert other.now_ns() // 1_000_000 >= before_ms + 3_600_000
 
 
+@pytest.mark.lab
 def test_the_latest_time_that_a_clock_has_shown_is_kept(tmp_path: Path) -> None:
     clock = SteppedClock.create(tmp_path / "clock")
     clock.step(3_600_000)
@@ -91,6 +97,7 @@ def _copied(path: Path, to: Path) -> Path:
     return to / path.name
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("noise", [b"", b"x" * 10, b"\0" * 5_000, bytes(range(256)) * 100])
 def test_a_torn_log_loses_nothing_that_was_committed(tmp_path: Path, noise: bytes) -> None:
     with closing(_written(tmp_path / "x.db", 30)):
@@ -101,6 +108,7 @@ def test_a_torn_log_loses_nothing_that_was_committed(tmp_path: Path, noise: byte
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.lab
 def test_a_log_that_began_anew_ends_where_its_new_part_does(tmp_path: Path) -> None:
     with closing(_written(tmp_path / "x.db", 30)) as connection:
         log = Path(f"{tmp_path / 'x.db'}-wal")
@@ -116,6 +124,7 @@ def test_a_log_that_began_anew_ends_where_its_new_part_does(tmp_path: Path) -> N
         assert connection.execute("SELECT count(*) FROM item").fetchall() == [(31,)]
 
 
+@pytest.mark.lab
 def test_a_log_without_a_whole_header_is_all_torn(tmp_path: Path) -> None:
     log = tmp_path / "x.db-wal"
     tear(log, b"noise")
@@ -127,6 +136,7 @@ def test_a_log_without_a_whole_header_is_all_torn(tmp_path: Path) -> None:
         end_of_log(log)
 
 
+@pytest.mark.lab
 def test_elsewhere_than_on_linux_no_disk_gets_full(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,6 +162,14 @@ class Api:
         assert answer.status == httpx.codes.OK, answer
         return answer.body
 
+    def few(self, values: Iterable[_Given]) -> list[_Given]:
+        """Return all values; for the emulator, which is slow, at most four of them.
+
+        For rules that the code applies before it asks an engine: both deployments run the same code.
+        """
+        listed = list(values)
+        return listed if self.deployment.kind != "emulator" else listed[:: -(-len(listed) // 4) or 1]
+
     def _remember(self, method: str, path: str, answer: Answer, *, keyed: bool) -> None:
         if answer.status != httpx.codes.OK:
             return

@@ -142,13 +142,13 @@ def test_each_mistake_is_named_and_changes_nothing(api: Api) -> None:
         ({"status": "cancelled", "message": "new"}, ["status"]),
         ({"customer": 7, "message": None, "in": "soon"}, ["customer", "message", "in"]),
     ]
-    for body, fields in mistakes:
+    for body, fields in api.few(mistakes):
         answer = _patch(api, task.id, body)
         assert answer.status == 400, body
         assert len(answer.errors) == len(fields), answer
         for name in fields:
             assert any(name in error.split() for error in answer.errors), answer
-    for content in (b"", b"null", b"[]", b"{", b'"hello"', b"\xff", b'{"message": NaN}', b"[" * 300):
+    for content in api.few([b"", b"null", b"[]", b"{", b'"hello"', b"\xff", b'{"message": NaN}', b"[" * 300]):
         assert api.send("PATCH", f"/tasks/{task.id}", content=content).status == 400, content
     assert api.task(task.id) == shown
 

@@ -87,5 +87,9 @@ def test_an_eventsource_that_is_cut_misses_nothing_and_sees_nothing_twice(
         page = api.send("GET", f"/events?after={start}&limit=1000").body
         logged += page["events"]
         start = page["position"]
-    assert [line["data"] for line in seen] == logged[: len(seen)]
+    logged = logged[: len(seen)]
+    assert [line["id"] for line in seen] == [envelope["id"] for envelope in logged]
+    # Numbers beyond 2**53, which other tests send, are not the same in JavaScript.
+    ours = {envelope["id"]: envelope for envelope in logged if envelope["metadata"]["id"] in wanted}
+    assert {line["id"]: line["data"] for line in seen if line["id"] in ours} == ours
     log.wait_for(api.ledger.accepted[task_id] for task_id in wanted)

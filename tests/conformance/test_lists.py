@@ -185,7 +185,7 @@ def test_each_wrong_parameter_is_named(api: Api) -> None:
         "cursor": ["", "x", "0", "nonsense", "é", "bnVsbA==", "W10=", "[]", "A" * 5_000],
     }
     for name, values in wrong.items():
-        for value in values:
+        for value in api.few(values):
             answer = api.send("GET", f"/tasks?{urlencode({name: value})}")
             assert answer.status == 400, f"{name}={value[:50]}: {answer}"
             assert len(answer.errors) == 1
@@ -211,7 +211,7 @@ def test_cursors_that_nobody_gave_out_are_no_crash(api: Api) -> None:
         [1, "x"],
         [1, task_id, 3],
     ]
-    for strange in no_places:
+    for strange in api.few(no_places):
         text = base64.urlsafe_b64encode(json.dumps(strange).encode()).decode()
         answer = api.send("GET", f"/tasks?cursor={text}")
         assert answer.status == 400, strange

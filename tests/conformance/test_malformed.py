@@ -72,8 +72,9 @@ def _server_lives_on(api: Api) -> Iterator[None]:
 
 def _refusals(api: Api, contents: list[bytes], *, method: str = "POST", path: str = "/schedule") -> list[str]:
     """Send each body; each must be refused as bad input. Returns their sentences."""
-    answers = together(lambda content: api.send(method, path, content=content), contents, at_once=4)
-    for content, answer in zip(contents, answers, strict=True):
+    chosen = api.few(contents)
+    answers = together(lambda content: api.send(method, path, content=content), chosen, at_once=4)
+    for content, answer in zip(chosen, answers, strict=True):
         assert answer.status == 400, f"{content[:100]!r}: {answer}"
     return [" ".join(answer.errors) for answer in answers]
 
@@ -94,17 +95,14 @@ def test_what_is_not_utf8_is_refused(api: Api) -> None:
             assert "UTF-8" in error
 
 
-@pytest.mark.parametrize("value", _NO_VALUES.values(), ids=_NO_VALUES.keys())
-def test_values_that_json_does_not_have_are_refused(api: Api, value: str) -> None:
+def test_values_that_json_does_not_have_are_refused(api: Api) -> None:
     """As a message, and in another field."""
-    _refusals(
-        api,
-        [f'{{"timestamp": "{PAST}", "message": {value}}}'.encode(), f'{{{_HELLO}, "x": {value}}}'.encode()],
-    )
+    _refusals(api, [f'{{"timestamp": "{PAST}", "message": {value}}}'.encode() for value in _NO_VALUES.values()])
+    _refusals(api, [f'{{{_HELLO}, "x": {value}}}'.encode() for value in _NO_VALUES.values()])
 
 
 def test_values_that_json_does_not_have_are_refused_where_time_and_id_stand(api: Api) -> None:
-    for value in _NO_VALUES.values():
+    for value in api.few(_NO_VALUES.values()):
         _refusals(api, [f'{{"{name}": {value}, "message": "hello"}}'.encode() for name in ("in", "timestamp")])
         _refusals(api, [f'{{"id": {value}}}'.encode()], path="/cancel")
 
@@ -123,7 +121,7 @@ def test_each_mistake_has_a_sentence_that_names_its_field(api: Api) -> None:
         ({"timestamp": 5, "message": None, "id": 1}, ["timestamp", "message", "id"]),
         ({"in": "soon", "id": 1}, ["in", "message", "id"]),
     ]
-    for body, fields in mistakes:
+    for body, fields in api.few(mistakes):
         errors = api.refuse(body)
         assert len(errors) == len(fields), body
         for name in fields:
@@ -132,7 +130,7 @@ def test_each_mistake_has_a_sentence_that_names_its_field(api: Api) -> None:
 
 def test_cancel_wants_an_id(api: Api) -> None:
     ids: list[object] = [None, 5, ["x"], {}, True]
-    for body in ({}, {"task": "x"}, *({"id": task_id} for task_id in ids)):
+    for body in api.few([{}, {"task": "x"}, *({"id": task_id} for task_id in ids)]):
         for method in ("POST", "DELETE"):
             answer = api.send(method, "/cancel", body=body)
             assert answer.status == 400, body
@@ -145,8 +143,9 @@ def test_queries_of_the_event_log_that_are_no_numbers_are_refused(api: Api) -> N
         "after": ["", "x", "-1", "1.5", "1e3", "0x10", "1_000", "%D9%A3", "%2B1", "%00", "null"],
         "limit": ["", "x", "-1", "0", "1001", "1.5", "1_0", "%D9%A3", "9" * 30, "9" * 5_000],
     }.items():
-        answers = together(lambda path: api.send("GET", path), [f"/events?{name}={value}" for value in values])
-        for value, answer in zip(values, answers, strict=True):
+        chosen = api.few(values)
+        answers = together(lambda path: api.send("GET", path), [f"/events?{name}={value}" for value in chosen])
+        for value, answer in zip(chosen, answers, strict=True):
             assert answer.status == 400, f"{name}={value}"
             assert name in answer.errors[0].split(), answer
 

@@ -41,7 +41,7 @@ def test_the_contract_lists_the_routes_of_this_suite(api: Api) -> None:
 def test_each_route_says_which_methods_it_takes(api: Api) -> None:
     for template in api.contract.document["paths"]:
         taken = api.contract.methods(template)
-        for method in {name.upper() for name in METHODS} - taken - {"HEAD", "OPTIONS", "TRACE"}:
+        for method in api.few(sorted({name.upper() for name in METHODS} - taken - {"HEAD", "OPTIONS", "TRACE"})):
             answer = api.send(method, re.sub(r"\{\w+\}", "x", template), anonymous=True)
             assert answer.status == 405
             allowed = {name.strip() for name in answer.headers["allow"].split(",")}
@@ -70,7 +70,7 @@ def test_a_parameter_that_is_given_twice_is_rejected(api: Api, path: str) -> Non
 
 
 def test_unknown_routes_are_404(api: Api) -> None:
-    for path in (
+    paths = (
         "/nowhere",
         "/schedule/more",
         "/tasks/8fceb45b-0241-4d04-9f3f-334679586370/more",
@@ -81,12 +81,13 @@ def test_unknown_routes_are_404(api: Api) -> None:
         "/.env",
         "/%2e%2e/%2e%2e/etc/passwd",
         "/" + "x" * 4_000,
-    ):
+    )
+    for path in api.few(paths):
         assert api.send("GET", path).status == 404, path
 
 
 def test_ids_that_cannot_be_are_404(api: Api) -> None:
-    for task_id in (
+    ids = (
         "x",
         "0",
         "%00",
@@ -97,7 +98,8 @@ def test_ids_that_cannot_be_are_404(api: Api) -> None:
         "8fceb45b" * 200,
         "a%0Ab",
         "%20",
-    ):
+    )
+    for task_id in api.few(ids):
         for method in ("GET", "DELETE"):
             assert api.send(method, f"/tasks/{task_id}").status == 404, task_id
 

@@ -54,7 +54,8 @@ def test_only_the_exact_secret_opens(api: Api, secret: str) -> None:
         body = {"timestamp": PAST, "message": "hello"}
         return api.send("POST", "/schedule", body=body, headers={SECRET_HEADER: given}, anonymous=True).status
 
-    assert together(answer_to, wrong) == [401] * len(wrong)
+    chosen = api.few(wrong)
+    assert together(answer_to, chosen) == [401] * len(chosen)
 
 
 @pytest.mark.usefixtures("secret")
@@ -93,7 +94,7 @@ def test_the_secret_in_the_body_cancels(api: Api, secret: str) -> None:
 @pytest.mark.usefixtures("secret")
 def test_a_wrong_secret_in_the_body_does_not_open(api: Api) -> None:
     wrong: list[object] = ["", "wrong", "sécret", "\ud800", 5, None, True, [], {}]
-    for secret in wrong:
+    for secret in api.few(wrong):
         body = {"timestamp": PAST, "message": "hello", "secret": secret}
         assert api.send("POST", "/schedule", body=body, anonymous=True).status == 401, secret
 

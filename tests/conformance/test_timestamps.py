@@ -1,9 +1,8 @@
 """Timestamps: which are understood, what they mean, and which are refused by name."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
-
-import pytest
 
 from tests.conformance.api import Api, together
 
@@ -53,7 +52,7 @@ _UNDERSTOOD: Final = {
     "-12-31T23:59:59.9999Z": None,  # in the year after
 }
 
-_REFUSED: Final = {
+_REFUSED: Final[Mapping[str, Sequence[object]]] = {
     "not a timestamp": [
         "",
         " ",
@@ -131,16 +130,19 @@ def test_each_way_to_write_an_instant_is_normalised(api: Api) -> None:
         f"+00{_YEAR}-11-22T10:30:00.000Z": f"{_YEAR}{_HALF_PAST_TEN}",
         f"{_YEAR}-W01-4T10:30:00Z": datetime.fromisocalendar(_YEAR, 1, 4).strftime("%Y-%m-%dT10:30:00.000Z"),
     }
-    tasks = together(lambda text: api.schedule({"timestamp": text, "message": text}), expected)
-    assert {text: task.timestamp for text, task in zip(expected, tasks, strict=True)} == expected
+    chosen = dict(api.few(expected.items()))
+    tasks = together(lambda text: api.schedule({"timestamp": text, "message": text}), chosen)
+    assert {text: task.timestamp for text, task in zip(chosen, tasks, strict=True)} == chosen
 
 
-@pytest.mark.parametrize("timestamps", _REFUSED.values(), ids=_REFUSED.keys())
-def test_what_is_no_timestamp_is_refused_by_name(api: Api, timestamps: list[object]) -> None:
+def test_what_is_no_timestamp_is_refused_by_name(api: Api) -> None:
+    timestamps = [timestamp for kind in _REFUSED.values() for timestamp in kind]
+
     def refuse(timestamp: object) -> list[str]:
         return api.refuse({"timestamp": timestamp, "message": "hello"})
 
-    for timestamp, errors in zip(timestamps, together(refuse, timestamps), strict=True):
+    chosen = api.few(timestamps)
+    for timestamp, errors in zip(chosen, together(refuse, chosen), strict=True):
         assert len(errors) == 1, timestamp
         assert "timestamp" in errors[0], timestamp
 
@@ -168,6 +170,7 @@ def test_what_is_no_duration_is_refused_by_name(api: Api) -> None:
     def refuse(duration: object) -> list[str]:
         return api.refuse({"in": duration, "message": "hello"})
 
-    for duration, errors in zip(durations, together(refuse, durations), strict=True):
+    chosen = api.few(durations)
+    for duration, errors in zip(chosen, together(refuse, chosen), strict=True):
         assert len(errors) == 1, duration
         assert errors[0].startswith("in "), f"{duration}: {errors}"

@@ -21,10 +21,10 @@ _TAG_VALUE: Final = r"^[ -~À-ÿ]{1,256}$"
 _ZONES: Final = ["America/New_York", "Australia/Lord_Howe", "Europe/Berlin", "UTC"]
 
 
-def contract(*, valid: bool, examples: int | None) -> OpenApiSchema:
+def contract(*, valid: bool, examples: int | None, coverage: bool = True) -> OpenApiSchema:
     """Return what to ask by: data that is valid, or data that is not, so many times for each operation.
 
-    Where no number is given, it is a few times, and always the same.
+    Where no number is given, it is a few times, and always the same. With `coverage` also each boundary of each schema.
     """
     document = json.loads(openapi())
     # Only a stream looks at it, and no stream is asked for.
@@ -32,22 +32,25 @@ def contract(*, valid: bool, examples: int | None) -> OpenApiSchema:
     events["parameters"] = [each for each in events["parameters"] if each["name"] != "Last-Event-ID"]
     if valid:
         _narrow(document)
-    return schemathesis.openapi.from_dict(document, config=_config(valid=valid, examples=examples))
+    return schemathesis.openapi.from_dict(document, config=_config(valid=valid, examples=examples, coverage=coverage))
 
 
-def _config(*, valid: bool, examples: int | None) -> SchemathesisConfig:
+def _config(*, valid: bool, examples: int | None, coverage: bool) -> SchemathesisConfig:
     return SchemathesisConfig.from_dict(
         {
             "generation": {
                 "mode": "positive" if valid else "negative",
-                "max-examples": examples or 20,
+                "max-examples": examples or 10,
                 "deterministic": examples is None,
                 "with-security-parameters": False,  # the caller gives the secret
             },
             "phases": {
                 "examples": {"enabled": valid},
                 # What API Gateway passes on; TRACE and its like never reach a function.
-                "coverage": {"unexpected-methods": ["get", "post", "put", "patch", "delete", "options"]},
+                "coverage": {
+                    "enabled": coverage,
+                    "unexpected-methods": ["get", "post", "put", "patch", "delete", "options"],
+                },
             },
         }
     )

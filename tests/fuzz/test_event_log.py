@@ -65,7 +65,7 @@ def _filled(first: int, runs: list[tuple[str, int, int]], size: int) -> Log:
     return Log(log, stored)
 
 
-@effort(5)
+@effort(3)
 @given(first=st.sampled_from([0, 3, 990, 998, 999, 1_000, 2_995]), runs=RUNS, limit=st.integers(1, 7))
 @example(first=0, runs=[("written", 3, 50_000), ("lost", 1, 0), ("written", 2, 0)], limit=1)
 def test_pages_forwards_and_backwards_agree(first: int, runs: list[tuple[str, int, int]], limit: int) -> None:

@@ -83,7 +83,10 @@ def test_what_python_writes_is_never_early(instant: datetime, separator: str, pr
 
 
 @effort(100)
-@given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)), ZONES)  # noqa: DTZ001 - what clocks show has no offset
+@given(st.datetimes(datetime(1840, 1, 1), datetime(2500, 1, 1)), ZONES)  # noqa: DTZ001 - what clocks show has no offset
+@example(datetime(2026, 3, 29, 2, 30), ZoneInfo("Europe/Berlin"))  # noqa: DTZ001 - the same
+@example(datetime(2026, 10, 25, 2, 30), ZoneInfo("Europe/Berlin"))  # noqa: DTZ001 - the same
+@example(datetime(2011, 12, 30, 12), ZoneInfo("Pacific/Apia"))  # noqa: DTZ001 - the same
 def test_a_time_on_the_wall_is_the_first_at_which_the_clocks_show_it_or_have_passed_it(
     wall: datetime, zone: ZoneInfo
 ) -> None:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +40,6 @@ class Laboratory:
 
     deployment: emulator.Deployment
     http: httpx.Client
-    clients: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def stack(self) -> Synthesis:
@@ -70,9 +69,7 @@ class Laboratory:
         return self.deployment.outputs["StateMachineArn"]
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - each service has a client of its own
-        if service not in self.clients:  # making one takes longer than using it
-            self.clients[service] = self.deployment.client(service)
-        return self.clients[service]
+        return self.deployment.client(service)
 
     def session(self, access_key: str, secret_key: str, token: str | None = None) -> Callable[[str], Any]:
         """Return what makes clients with these credentials; a call that fails is not tried again."""

@@ -15,7 +15,7 @@ import pytest
 from tests.acceptance.questions import QUESTIONS
 from tests.infrastructure.synthesis import ROOT
 
-pytestmark = pytest.mark.emulator
+pytestmark = [pytest.mark.emulator, pytest.mark.long]
 
 FEW: Final = ("delete-with-body", "untagged", "secret-again")
 FAST_S: Final = 240
@@ -67,7 +67,6 @@ def test_it_deploys_asks_reports_and_leaves_nothing() -> None:
     assert "000000000000" not in report
 
 
-@pytest.mark.long
 def test_after_ctrl_c_everything_is_removed() -> None:
     with command("--only=get-with-body", "--only=lateness") as process:
         assert process.stdout
@@ -83,7 +82,6 @@ def test_after_ctrl_c_everything_is_removed() -> None:
     assert "Nothing of the run is left." in report
 
 
-@pytest.mark.long
 def test_every_question_passes() -> None:
     with command() as process:
         printed, errors = process.communicate(timeout=LONG_S)

@@ -23,7 +23,6 @@ import pytest
 
 from emulator import Deployment, Emulator, EmulatorError, deployed
 from emulator.corrections.secretsmanager import InvalidParameterError, random_password
-from emulator.deployment import client
 from emulator.process import HOST
 from emulator.tools import REGION, ROOT
 from stacks.settings import Settings
@@ -66,7 +65,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 def usual(small: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """Another one beside it, open but with the usual limits."""
     settings = Settings(stack="TaskSchedulerUsual", secret=False)
-    return small.deploy(shared_synthesis(tmp_path_factory, settings).folder)
+    return small.create(shared_synthesis(tmp_path_factory, settings).folder)
 
 
 def is_free(port: int) -> bool:
@@ -178,7 +177,7 @@ def test_nobody_who_does_not_trust_its_authority_is_served_and_iam_is_enforced(e
     assert httpx.get(health, verify=strict).is_success
     with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
         httpx.get(health, verify=ssl.create_default_context())
-    iam = client(enforcing, "iam")
+    iam = enforcing.client("iam")
     iam.create_user(UserName="nobody")
     key = iam.create_access_key(UserName="nobody")["AccessKey"]
     nobody = boto3.client(
@@ -249,11 +248,11 @@ def test_a_failed_first_deployment_leaves_nothing_behind_and_the_next_one_works(
     small: Deployment, broken: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with pytest.raises(EmulatorError, match="All characters of the desired type have been excluded"):
-        small.deploy(broken)
+        small.create(broken)
     left = {kind: names for kind, names in names_of(small, "TaskSchedulerBroken").items() if names}
     assert left == {}
     settings = Settings(stack="TaskSchedulerBroken")
-    works = small.deploy(shared_synthesis(tmp_path_factory, settings).folder)
+    works = small.create(shared_synthesis(tmp_path_factory, settings).folder)
     assert works.secret.isalnum()
     assert len(names_of(small, "TaskSchedulerBroken")["tables"]) == 2
 

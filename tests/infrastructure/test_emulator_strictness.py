@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +23,6 @@ from ministack.services import eventbridge as ministack_events  # type: ignore[i
 
 from emulator import Emulator
 from emulator.corrections.eventbridge import invoke_twice
-from emulator.deployment import client as new_client
 from emulator.process import HOST
 from emulator.rules import Every, Lag, Quota, Strictness, TokenBucket
 from emulator.tools import ACCOUNT, REGION
@@ -55,10 +53,9 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         emulator.stop()
 
 
-@cache
 def client(emulator: Emulator, service: str) -> Any:  # noqa: ANN401 - each service has a client of its own
-    """Return a client, the same each time: to make one takes as long as some lags."""
-    return new_client(emulator, service)
+    """Return the client that the emulator keeps: to make one takes as long as some lags."""
+    return emulator.client(service)
 
 
 def once(emulator: Emulator, service: str) -> Any:  # noqa: ANN401 - each service has a client of its own

@@ -4,6 +4,8 @@ import pytest
 
 from load.figures import percentile, spread
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.mark.parametrize(
     ("share", "value"), [(0.5, 50), (0.9, 90), (0.99, 99), (0.01, 1), (0.001, 1), (1, 100), (0.985, 99)]

@@ -18,6 +18,8 @@ from load.workload import OPERATIONS, Workload
 from tests.conformance.clock import eventually
 from tests.conformance.local_server import LocalServer
 
+pytestmark = pytest.mark.lab
+
 _ROOT = Path(__file__).parents[2]
 _SECRET = "of a server that lives for a second"  # noqa: S105 - it guards nothing
 

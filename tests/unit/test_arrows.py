@@ -271,33 +271,3 @@ def test_every_package_that_the_library_imports_is_in_its_requirements() -> None
     foreign = imported - MAY_IMPORT.keys() - sys.stdlib_module_names - {"mypy_boto3"}
     assert foreign
     assert foreign <= declared
-
-
-@pytest.mark.parametrize(
-    ("module", "source"),
-    [
-        ("task_scheduler.task", "import httpx"),
-        ("task_scheduler.timestamp", "from task_scheduler.task import Task"),
-        ("task_scheduler.aws.engine", "from task_scheduler.local.store import Store"),
-        ("task_scheduler.aws.engine", "from task_scheduler import local"),
-        ("task_scheduler.aws.engine", "from ..local import store"),
-        ("task_scheduler.aws", "from .. import local"),
-        ("task_scheduler.local.store", "import task_scheduler.aws.registry"),
-        ("task_scheduler.local.engine", "def later():\n    import boto3"),
-        ("task_scheduler.local.store", "from task_scheduler.http.api import Api"),
-        ("task_scheduler.http.routes", "from aws_lambda_powertools import Logger"),
-        ("task_scheduler.http.routes", "from task_scheduler.local import asgi"),
-        ("task_scheduler.http.gateway", "import botocore.session"),
-        ("task_scheduler.cli", "import lambdas.api"),
-        ("task_scheduler.engine", "if TYPE_CHECKING:\n    from stacks.settings import Settings"),
-        ("lambdas.api", "import boto3"),
-        ("lambdas.api", "from mypy_boto3_dynamodb import DynamoDBClient"),
-        ("stacks.settings", "from task_scheduler.aws import names, registry"),
-        ("emulator.process", "import stacks"),
-        ("emulator.process", "from tests.acceptance.cloud import Cloud"),
-        ("tests.acceptance.run", "from task_scheduler.aws.engine import AwsEngine"),
-        ("tests.acceptance.run", "from tests.unit.documents import blocks"),
-    ],
-)
-def test_a_wrong_arrow_is_seen(module: str, source: str) -> None:
-    assert wrong_arrows(module, source)

@@ -15,6 +15,8 @@ import pytest
 
 import audit
 
+pytestmark = pytest.mark.lab
+
 UNKNOWN: Final = {"name": "one", "skip_reason": "Dependency not found and could not be audited: one (1.0)"}
 CLEAN: Final = {"name": "two", "version": "2.0", "vulns": []}
 VULNERABLE: Final = {

@@ -14,6 +14,8 @@ from bench.peers.protocol import APART_S, Peer
 from bench.peers.results import BURST_P99, CANCEL, Results, accepted, rivals
 from bench.peers.servers import found, missing
 
+pytestmark = pytest.mark.lab
+
 
 class Remembering(Peer):
     def __init__(self) -> None:

@@ -53,9 +53,9 @@ class Shelf:
 
 @pytest.fixture(scope="module")
 def shelves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shelf, Shelf]]:
-    """One with a thousand tasks pending, and one with a hundred thousand."""
+    """One with two hundred tasks pending, and one with twenty thousand."""
     folder = tmp_path_factory.mktemp("shelves")
-    small, large = Shelf(folder / "small.db", 1_000), Shelf(folder / "large.db", 100_000)
+    small, large = Shelf(folder / "small.db", 200), Shelf(folder / "large.db", 20_000)
     yield small, large
     small.store.close()
     large.store.close()

@@ -18,6 +18,8 @@ from bench.scale.run import Bucket, Run
 from task_scheduler.aws import clients
 from task_scheduler.aws.sweeper import Sweeper
 
+pytestmark = pytest.mark.lab
+
 ROOT = Path(__file__).resolve().parents[2]
 SCALE = (ROOT / "docs" / "scale.md").read_text()
 OPEN_DOOR = Design(requests_per_second=10_000, request_burst=10_000)

@@ -10,16 +10,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from task_scheduler import timestamp
 from task_scheduler.wall_clock import find_zone
 
-SECOND = timedelta(seconds=1)
-
 zones = st.sampled_from(sorted(zoneinfo.available_timezones())).map(ZoneInfo)
-wall_times = st.datetimes(min_value=datetime(1840, 1, 1), max_value=datetime(2500, 1, 1))  # noqa: DTZ001 - a wall clock has no offset
 
 
 def shown(instant: datetime, zone: ZoneInfo) -> datetime:
@@ -30,21 +27,6 @@ def instants_that_show(wall: datetime, zone: ZoneInfo) -> list[datetime]:
     """Return the instants at which clocks show a time: none, one or two, the earlier first."""
     both = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
     return sorted(instant for instant in both if shown(instant, zone) == wall)
-
-
-@given(wall_times, zones)
-@example(datetime(2026, 3, 29, 2, 30), ZoneInfo("Europe/Berlin"))  # noqa: DTZ001 - a wall clock has no offset
-@example(datetime(2026, 10, 25, 2, 30), ZoneInfo("Europe/Berlin"))  # noqa: DTZ001 - a wall clock has no offset
-@example(datetime(2011, 12, 30, 12), ZoneInfo("Pacific/Apia"))  # noqa: DTZ001 - a wall clock has no offset
-def test_a_time_is_the_first_instant_that_shows_it_or_that_comes_after_the_gap(wall: datetime, zone: ZoneInfo) -> None:
-    wall = wall.replace(microsecond=wall.microsecond // 1000 * 1000)
-    found = datetime.fromisoformat(timestamp.format(timestamp.parse(wall.isoformat(), zone)))
-    showing = instants_that_show(wall, zone)
-    if showing:
-        assert found == showing[0]
-    else:
-        assert shown(found - SECOND, zone) < wall < shown(found, zone)
-        assert shown(found, zone) - shown(found - SECOND, zone) > SECOND  # it is where the clocks jump
 
 
 @given(st.datetimes(min_value=datetime(1950, 1, 1), max_value=datetime(2400, 1, 1), timezones=zones))  # noqa: DTZ001 - bounds are naive
