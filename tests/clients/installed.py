@@ -61,6 +61,13 @@ def _go(folder: Path) -> Client:
     return Program([str(built)], folder / "errors.txt")
 
 
+def _java(folder: Path) -> Client:
+    _output("javac", "-version")
+    _build("javac", "-d", str(folder), str(PROGRAMS / "Client.java"))
+    quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
+    return Program(["java", *quick, "-cp", str(folder), "Client"], folder / "errors.txt")
+
+
 def _php(kind: str) -> Callable[[Path], Client]:
     def start(folder: Path) -> Client:
         if "curl" not in _output("php", "-m").split() and kind != "stream":
@@ -94,13 +101,16 @@ _ALL: Final = get_args(Framing)
 
 CLIENTS: Final = {
     "curl": Kind(_curl("--http1.1"), framings=_ALL),
+    "curl-http2": Kind(_curl("--http2"), framings=_ALL, offers_http2=True),
     "go": Kind(_go, framings=_ALL),
+    "java": Kind(_java, framings=_ALL, offers_http2=True),
     "node-http": Kind(_program(*node("client_http.cjs")), framings=_ALL),
     "node-fetch": Kind(_program(*node("client_fetch.mjs")), gets_with_body=False),
     "node-axios-0": Kind(_program(*node("client_axios.cjs", "axios0"))),
     "node-axios-1": Kind(_program(*node("client_axios.cjs", "axios"))),
     "php-stream": Kind(_php("stream"), keeps_connections=False, framings=("sized",)),
     "php-curl": Kind(_php("curl"), framings=_ALL),
+    "php-curl-http2": Kind(_php("curl-http2"), framings=_ALL, offers_http2=True),
     "python-urllib": Kind(_program(*python("client_urllib")), keeps_connections=False),
     "python-requests": Kind(_program(*python("client_requests"))),
     "python-httpx": Kind(_program(*python("client_httpx"))),
