@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests import given
+from tests.clients.report import summarize
 from tests.fuzz.effort import EXAMPLES
 
 # Before a conftest below imports the CDK, which starts it: that of the machine may be one that jsii warns of.
@@ -52,3 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marked = [item.get_closest_marker(name) is not None for name in ("emulator", "browser", "slow")]
         ranks[item.path] = min(ranks.get(item.path, len(marked)), (*marked, True).index(True))
     items.sort(key=lambda item: ranks[item.path])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Report which clients were tested and which are not installed."""
+    summarize(terminalreporter)

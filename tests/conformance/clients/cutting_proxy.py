@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import suppress
+from dataclasses import dataclass, field
 from threading import Lock, Thread
 from types import TracebackType
 from typing import Final, Self
@@ -11,6 +12,14 @@ import httpx
 _AT_ONCE: Final = 4_096  # bytes
 
 
+@dataclass(frozen=True)
+class Connection:
+    """The bytes that have passed so far on the connection of a client."""
+
+    sent: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
+
+
 class CuttingProxy:
     """Passes bytes on between its clients and one server; `url` is the server's, by way of here."""
 
@@ -18,6 +27,7 @@ class CuttingProxy:
         server = httpx.URL(url)
         self._server = (server.host, server.port or 80)
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self.connections: list[Connection] = []
         self.url = str(server.copy_with(host="127.0.0.1", port=self._listener.getsockname()[1]))
         self._lock = Lock()
         self._open: set[socket.socket] = set()
@@ -58,15 +68,18 @@ class CuttingProxy:
             except OSError:
                 return
             server = socket.create_connection(self._server)
+            connection = Connection()
+            self.connections.append(connection)
             with self._lock:
                 self._open |= {client, server}
-            for source, sink in ((client, server), (server, client)):
-                self._threads.append(Thread(target=self._pass_on, args=(source, sink, source is server)))
+            for source, sink, passed in ((client, server, connection.sent), (server, client, connection.received)):
+                self._threads.append(Thread(target=self._pass_on, args=(source, sink, source is server, passed)))
                 self._threads[-1].start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, downwards: bool) -> None:  # noqa: FBT001 - a thread's argument
+    def _pass_on(self, source: socket.socket, sink: socket.socket, downwards: bool, passed: bytearray) -> None:  # noqa: FBT001 - a thread's argument
         with suppress(OSError):
             while octets := source.recv(_AT_ONCE):
+                passed += octets
                 sink.sendall(self._taxed(octets) if downwards else octets)
                 if downwards and self._left == 0:
                     self.cut()
