@@ -216,19 +216,24 @@ class Sweeper:
             # sweep, or is not known yet: the name is good for one execution.
             self._timer.start(task)
             sweep.count("rearmed")
-        elif fate is Fate.DEAD and late_ms > GIVE_UP_MS and record.rearmed >= LEAST_TIMERS:
+        elif fate is not Fate.RUNNING and late_ms > GIVE_UP_MS and record.rearmed >= LEAST_TIMERS:
             if self._registry.move(record, State.FAILED, now_ms=now_ms):
                 sweep.count("failed")
                 _logger.error("A task failed: its message was not published for a day.", extra={"task_id": task.id})
-        elif fate is Fate.DEAD:
-            self._rearm(sweep, record, now_ms)
+        elif fate is not Fate.RUNNING:
+            self._rearm(sweep, record, now_ms, fate)
 
-    def _rearm(self, sweep: Sweep, record: Record, now_ms: int) -> None:
-        """Start the next timer of a task whose timer has died; it does the waiting between two attempts."""
+    def _rearm(self, sweep: Sweep, record: Record, now_ms: int, fate: Fate) -> None:
+        """Start the next timer of a task whose timer has died; it does the waiting between two attempts.
+
+        One that was aborted says nothing about the publish, so there is no reason to wait: a cancel that came too late
+        may have aborted it a moment ago, and must not delay the message.
+        """
         renewed = self._registry.rearm(record, entered=record.entered or self._timer.has_entered(record.task))
         if renewed is None:
             return
-        pause_ms = _FIRST_PAUSE_MS * 2 ** min(renewed.rearmed - 2, 10) if renewed.rearmed > 1 else 0
+        has_pause = renewed.rearmed > 1 and fate is not Fate.ABORTED
+        pause_ms = _FIRST_PAUSE_MS * 2 ** min(renewed.rearmed - 2, 10) if has_pause else 0
         _logger.warning("The timer of a task died; it is started again.", extra={"task_id": record.task.id})
         not_before_ms = timestamp.round_up_to_second(now_ms + min(int(pause_ms), _LONGEST_PAUSE_MS))
         self._timer.start(renewed.task, not_before_ms=not_before_ms)

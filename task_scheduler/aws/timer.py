@@ -28,10 +28,20 @@ class Fate(Enum):
 
     RUNNING = auto()
     PUBLISHED = auto()
-    DEAD = auto()
-    """It was aborted, failed or timed out: it will publish nothing, though it may have."""
+    FAILED = auto()
+    """It failed or timed out: it will publish nothing, though it may have."""
+    ABORTED = auto()
+    """It was stopped, by a request or by hand, and will publish nothing, though it may have."""
     MISSING = auto()
     """It was never started, or Step Functions does not know it yet: its name may be free, or about to be used."""
+
+
+_FATES: Final = {
+    "RUNNING": Fate.RUNNING,
+    "PENDING_REDRIVE": Fate.RUNNING,
+    "SUCCEEDED": Fate.PUBLISHED,
+    "ABORTED": Fate.ABORTED,
+}
 
 
 class Stop(Enum):
@@ -108,9 +118,7 @@ class Timer:
                 raise
             return Fate.MISSING, None
         stopped = execution.get("stopDate")
-        fate = {"RUNNING": Fate.RUNNING, "PENDING_REDRIVE": Fate.RUNNING, "SUCCEEDED": Fate.PUBLISHED}.get(
-            execution["status"], Fate.DEAD
-        )
+        fate = _FATES.get(execution["status"], Fate.FAILED)
         return fate, None if stopped is None else int(stopped.timestamp() * 1000)
 
     def has_entered(self, task: Task) -> bool:

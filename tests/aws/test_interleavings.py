@@ -190,6 +190,17 @@ def cancel_after_rearm() -> Simulation:
     return simulation
 
 
+def cancel_and_sweep_after_rearm() -> Simulation:
+    """A cancel and a sweep meet the second timer of a task, which publishes at that moment."""
+    simulation = Simulation(is_prompt=False)
+    task = _lost(simulation)
+    simulation.sweep()
+    simulation.clock.ms += 60_000
+    _add_sweeps(simulation, "sweep")
+    _add_cancel(simulation, task)
+    return simulation
+
+
 def schedule_and_cancel_tagged(*, index_lags: bool = False) -> Simulation:
     """One task of the tag is accepted before the cancel begins, another one at the same time."""
     simulation = Simulation(index_lags=index_lags)
@@ -305,6 +316,8 @@ SCENARIOS: dict[str, Scenario] = {
     "lost start x cancel x sweep": Scenario(partial(parked_and_sweep, _add_cancel, "lost", describe_lags=True), 3, 3),
     # The sweeper forgets that a dead execution had entered its publish.
     "cancel after re-arm": Scenario(cancel_after_rearm, 3, 3),
+    # A sweep finds the execution that a cancel aborted, and pauses before the next one.
+    "cancel x sweep after re-arm": Scenario(cancel_and_sweep_after_rearm, 0, 3),
     "cancel by tag x schedule": Scenario(schedule_and_cancel_tagged, 3, 3),
     # The index does not know the task yet.
     "cancel by tag x schedule, index lags": Scenario(partial(schedule_and_cancel_tagged, index_lags=True), 1, 2),
@@ -373,10 +386,14 @@ def _take_missing_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def dead(timer: Timer, task: Task) -> tuple[Fate, int | None]:
         found, ended_ms = fate(timer, task)
-        return (Fate.DEAD if found is Fate.MISSING else found), ended_ms
+        return (Fate.FAILED if found is Fate.MISSING else found), ended_ms
 
     monkeypatch.setattr(Timer, "fate", dead)
     monkeypatch.setattr(Timer, "has_entered", lambda *_: False)
+
+
+def _take_aborted_for_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("task_scheduler.aws.timer._FATES", {"RUNNING": Fate.RUNNING, "SUCCEEDED": Fate.PUBLISHED})
 
 
 def _stop_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,6 +444,9 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "one page of the history is read": Mutation(
         _read_one_page_of_the_history, "cancel x due time, history in pages", "503, and no service had failed"
+    ),
+    "a sweep pauses after an execution that was aborted": Mutation(
+        _take_aborted_for_failed, "cancel x sweep after re-arm", "409, and the message was delayed"
     ),
     "a publish of an earlier execution is forgotten": Mutation(
         lambda patch: patch.setattr(Timer, "has_entered", lambda *_: False),

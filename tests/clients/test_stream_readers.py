@@ -86,6 +86,7 @@ def test_a_reader_that_is_cut_sees_each_event_once_and_whole(
             http.post("/schedule", json={"in": 0, "message": text}).raise_for_status()
 
     [position] = eventually(lambda: reader.of_type("position"))
+    proxy.cut()  # before its first event
     emit(_TEXTS)
     eventually(lambda: len(reader.of_type("message")) >= len(_TEXTS))
     proxy.cut()
