@@ -52,6 +52,7 @@ ASSETS: Final[Mapping[str, Asset]] = {
             "schedule",
             "search",
             "secret",
+            "set-aside",
             "stream",
             "tasks",
             "time",

@@ -140,9 +140,9 @@ class Deliveries:
         )
         return [SetAside(*row) for row in rows]
 
-    def acknowledge(self) -> int:
-        """Forget all that is set aside; return how much that was."""
-        return self._connection.execute("DELETE FROM delivery WHERE set_aside_ms IS NOT NULL").rowcount
+    def acknowledge(self, *, until_ms: int) -> int:
+        """Forget what was set aside until a time; return how much that was."""
+        return self._connection.execute("DELETE FROM delivery WHERE set_aside_ms <= ?", (until_ms,)).rowcount
 
 
 def _outcome(failure: Failure) -> tuple[int, str, int | None, int | None]:

@@ -292,9 +292,9 @@ class LocalEngine:
         """Return how many messages are set aside, and the newest of them."""
         return self._reader.deliveries.set_aside(), self._reader.deliveries.list_set_aside(limit=limit)
 
-    async def acknowledge_deliveries(self) -> int:
-        """Forget the messages that were set aside; return their number."""
-        acknowledged: int = await self._change(lambda store: store.deliveries.acknowledge())
+    async def acknowledge_deliveries(self, *, until_ms: int) -> int:
+        """Forget the messages that were set aside until a time; return their number."""
+        acknowledged: int = await self._change(lambda store: store.deliveries.acknowledge(until_ms=until_ms))
         return acknowledged
 
     async def position(self) -> int:

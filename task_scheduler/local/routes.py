@@ -36,8 +36,9 @@ def local_routes(
         number, newest = engine.set_aside_deliveries(limit=_SHOWN)
         return json_response({"set_aside": number, "messages": [_shown(each) for each in newest]})
 
-    async def acknowledge(_request: Request, _context: Context) -> Response:
-        return json_response({"acknowledged": await engine.acknowledge_deliveries()})
+    async def acknowledge(request: Request, _context: Context) -> Response:
+        until_ms = _until_ms(request.body)
+        return json_response({"acknowledged": await engine.acknowledge_deliveries(until_ms=until_ms)})
 
     routes = {
         "/metrics": {"GET": Route(show_metrics)},
@@ -57,6 +58,19 @@ def _shown(message: SetAside) -> Mapping[str, object]:
         "emitted_at": timestamp.format(message.emitted_ms),
         "set_aside_at": timestamp.format(message.set_aside_ms),
     }
+
+
+def _until_ms(body: bytes) -> int:
+    """Return up to when messages are acknowledged: all of them, or those that their reader has seen."""
+    fields = read_object(body) if body else {}
+    if not fields:
+        return _LATEST_MS
+    if set(fields) != {"until"}:
+        raise BadRequestError('Give nothing, or the newest set_aside_at to acknowledge, as {"until": "..."}.')
+    try:
+        return timestamp.parse(fields["until"])
+    except ValueError as error:
+        raise BadRequestError(f"until {error}.") from None
 
 
 def _advance_ms(body: Mapping[str, object], now_ms: float) -> int:

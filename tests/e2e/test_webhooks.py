@@ -65,6 +65,10 @@ def test_a_message_that_is_rejected_for_good_is_reported_until_it_is_acknowledge
         health = api.send("GET", "/health").body
         assert health["status"] == "degraded"
         assert "set aside: 1." in health["warnings"][0]
+        assert api.http.post("/webhooks/acknowledge", json={"before": "2026-01-01"}).status_code == 400
+        assert api.http.post("/webhooks/acknowledge", json={"until": "soon"}).status_code == 400
+        earlier = {"until": "2026-01-01T00:00:00Z"}
+        assert api.http.post("/webhooks/acknowledge", json=earlier).json() == {"acknowledged": 0}
         assert api.http.post("/webhooks/acknowledge").json() == {"acknowledged": 1}
         assert api.send("GET", "/health").body["status"] == "ok"
         api.http.close()

@@ -11,6 +11,7 @@ import * as picture from "./picture.js";
 import * as schedule from "./schedule.js";
 import * as search from "./search.js";
 import * as secret from "./secret.js";
+import { SetAside } from "./set-aside.js";
 import { EventStream } from "./stream.js";
 import { TaskList } from "./tasks.js";
 import { offset, span, zone } from "./time.js";
@@ -25,6 +26,7 @@ const load = new Load();
 const emitted = new EmittedList({ late: lateBy });
 const connection = new Connection({ tryNow: () => stream.tryNow() });
 const detail = new Detail({ changed });
+const setAside = new SetAside({ acknowledged: sayHealth });
 const stream = new EventStream({
   position: (number) => quietly(emitted.load(number).then(count)),
   event: onEvent,
@@ -155,6 +157,7 @@ function onSecret() {
     connection.set("locked");
     tasks.clear();
     emitted.clear();
+    setAside.clear();
     load.clear();
     picture.show(load.minutes());
     history.replaceState(null, "", location.pathname + location.search);
@@ -180,6 +183,11 @@ async function sayHealth() {
   const words = warnings.join(" ");
   if (byId("health").textContent !== words) {
     tell(byId("health"), words || null);
+  }
+  if (words === "") {
+    setAside.clear();
+  } else if (!secret.isLocked()) {
+    await setAside.refresh();
   }
 }
 
