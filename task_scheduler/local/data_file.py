@@ -55,6 +55,8 @@ class DataFile:
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
+            if not Path(self._lock.lock_file).exists():  # filelock takes a folder that refuses new files for a lock
+                raise DataFileError(f"{self._given} cannot be used: no file can be created in its folder.") from None
             raise self._in_use() from None
         except OSError as error:
             raise self._unusable(error) from None

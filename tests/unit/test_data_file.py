@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -170,6 +171,12 @@ def test_a_start_that_fails_leaves_no_lock_beside_the_file(tmp_path: Path) -> No
     file.abandon()
     assert [each.name for each in tmp_path.iterdir()] == ["passwd"]
     assert foreign.read_text() == "root:x:0:0"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_folder_that_refuses_new_files_is_not_taken_for_a_file_in_use() -> None:
+    with pytest.raises(DataFileError, match="no file can be created in its folder"):
+        DataFile(Path("/proc/tasks.db")).open()
 
 
 def test_a_folder_that_does_not_exist_is_named_and_not_made(tmp_path: Path) -> None:
