@@ -52,10 +52,10 @@ ASSETS: Final[Mapping[str, Asset]] = {
             "schedule",
             "search",
             "secret",
-            "set-aside",
             "stream",
             "tasks",
             "time",
+            "webhooks",
         )
     },
     "docs.css": Asset(_STYLE),

@@ -11,10 +11,10 @@ import * as picture from "./picture.js";
 import * as schedule from "./schedule.js";
 import * as search from "./search.js";
 import * as secret from "./secret.js";
-import { SetAside } from "./set-aside.js";
 import { EventStream } from "./stream.js";
 import { TaskList } from "./tasks.js";
 import { offset, span, zone } from "./time.js";
+import { SetAside } from "./webhooks.js";
 
 const LOOK_EVERY_S = 7; // at the first page of what is coming; the stream tells the rest at once
 const LOOK_AT_ALL_EVERY_S = 63; // at every page that is shown
