@@ -5,7 +5,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= $(notdir $(firstword $(shell command -v chromium-headless-shell || command -v chromium) chromium-headless-shell))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-lab check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy accept deploy-local clean
+.PHONY: help run test test-lab test-long check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy accept deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -55,6 +55,10 @@ test: $(DEV) $(NODE) ## Run the tests, as CI does (ARGS= for pytest, CHROMIUM=go
 
 test-lab: $(DEV) $(NODE) ## Test the tools of the lab: chaos, load, bench and audit (ARGS= for pytest)
 	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile -m lab $(ARGS)
+
+# A test of these may well take longer than the ten minutes after which one that hangs is ended.
+test-long: $(DEV) $(NODE) ## Run the tests that take minutes each (ARGS= for pytest)
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile -m long -o faulthandler_timeout=2400 $(ARGS)
 
 check: $(DEV) $(NODE) ## Check format, lint, types and dependencies, and run the fast tests
 	.venv/bin/ruff format --check .

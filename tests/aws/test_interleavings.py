@@ -21,7 +21,7 @@ from tests.aws.simulation import Simulation
 
 @dataclass(frozen=True)
 class Scenario:
-    """A model, and up to how many preemptions it is explored by `make test` and by `-m long`."""
+    """A model, and up to how many preemptions it is explored by `make test` and by `make test-long`."""
 
     make: Callable[[], Simulation]
     preemptions: int | None
