@@ -64,26 +64,27 @@ check: $(DEV) $(NODE) ## Check format, lint, types and dependencies, and run the
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
 	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab" $(ARGS)
 	@$(WITH_VENV) python -m audit
 
 chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every task (ARGS='local --seconds 180 --seed 7')
-	@.venv/bin/python -m chaos $(ARGS)
+	@.venv/bin/python -m lab.chaos $(ARGS)
 
 load: $(DEV) ## Send a mixed load and report how long everything took (ARGS='--rate 500 --seconds 60 --streams 100')
-	@.venv/bin/python -m load $(ARGS)
+	@.venv/bin/python -m lab.load $(ARGS)
 
 bench: $(DEV) $(NODE) $(PEERS) ## Measure both engines beside others and write docs/benchmarks.md (ARGS='--rounds 3')
-	@.venv/bin/python -m bench $(ARGS)
+	@.venv/bin/python -m lab.bench $(ARGS)
 
 bench-local: $(DEV) ## Measure the local engine beside the limit (ARGS='--rounds 5')
-	@.venv/bin/python -m bench local $(ARGS)
+	@.venv/bin/python -m lab.bench local $(ARGS)
 
 bench-aws: $(DEV) $(NODE) ## Measure the AWS engine beside the bare calls, and count its own (ARGS=--quick writes nothing)
-	@.venv/bin/python -m bench aws $(ARGS)
+	@.venv/bin/python -m lab.bench aws $(ARGS)
 
 bench-peers: $(DEV) $(PEERS) ## Measure the local engine beside others of its kind (ARGS='--rounds 3', or --quick)
-	@.venv/bin/python -m bench peers $(ARGS)
+	@.venv/bin/python -m lab.bench peers $(ARGS)
 
 format: $(DEV) ## Format the code, and mend what lint can mend
 	.venv/bin/ruff format .
@@ -104,7 +105,7 @@ docs: $(RUN) ## Write those parts of docs/ again that are made from the code
 	.venv/bin/python -m docs.generate
 
 simulate: $(DEV) ## Simulate the AWS engine under its quotas, and write docs/scale.md
-	.venv/bin/python -m bench.simulate
+	.venv/bin/python -m lab.bench.simulate
 
 baseline: $(DEV) ## Store what this tree deploys, for the tests of upgrades from it
 	@JSII_NODE="$(CURDIR)/.venv/bin/node" .venv/bin/python -m tests.infrastructure.upgrade

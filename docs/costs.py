@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from bench.cost import IDLE_METRICS, LARGE, SMALL, Cost, Usage, added, dollars, million
-from bench.prices import CHECKED, OFFERS, PRICES
 from docs.markdown import table
+from lab.bench.cost import IDLE_METRICS, LARGE, SMALL, Cost, Usage, added, dollars, million
+from lab.bench.prices import CHECKED, OFFERS, PRICES
 
 DYNAMODB: Final = "DynamoDB reads"
 

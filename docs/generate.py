@@ -12,8 +12,8 @@ from typing import Final
 from docs import costs
 from docs.api_reference import api_reference
 from docs.cli_reference import cli_reference
+from task_scheduler.api.routes import openapi
 from task_scheduler.cli import app
-from task_scheduler.http.routes import openapi
 
 DOCS: Final = Path(__file__).resolve().parent
 

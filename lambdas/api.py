@@ -1,11 +1,11 @@
 """Answers the HTTP API, but for the event stream."""
 
-from task_scheduler.aws import environment
+from task_scheduler.api.apigateway import handler as gateway_handler
+from task_scheduler.api.app import Api
+from task_scheduler.api.routes import Context
+from task_scheduler.aws import bootstrap
 from task_scheduler.aws.metrics import watching
-from task_scheduler.http.api import Api
-from task_scheduler.http.gateway import handler as gateway_handler
-from task_scheduler.http.routes import Context
 
 metrics = watching()
-api = Api(Context(environment.engine(metrics), streams=False), environment.secrets(), observer=metrics)
+api = Api(Context(bootstrap.engine(metrics), streams=False), bootstrap.secrets(), observer=metrics)
 handler = metrics.written_after(gateway_handler(api))

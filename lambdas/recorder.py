@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from task_scheduler.aws import environment
+from task_scheduler.aws import bootstrap
 from task_scheduler.aws.metrics import watching
 from task_scheduler.aws.recorder import Emission
 
 metrics = watching()
-recorder = environment.recorder(metrics)
+recorder = bootstrap.recorder(metrics)
 
 
 @metrics.written_after

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from task_scheduler.aws import environment
+from task_scheduler.aws import bootstrap
 from task_scheduler.aws.clients import code
 from task_scheduler.aws.metrics import watching
 from task_scheduler.aws.sweeper import Sweep
@@ -15,14 +15,14 @@ _SPARE_MS: Final = 10_000  # of the function's time, for the call that is under 
 
 logger = logging.getLogger(__name__)
 metrics = watching()
-sweeper = environment.sweeper(metrics)
-census = environment.census()
+sweeper = bootstrap.sweeper(metrics)
+census = bootstrap.census()
 
 
 @metrics.written_after
 def handler(_event: object, context: Any) -> None:  # noqa: ANN401 - Lambda's own
     """Sweep once, and count what was found."""
-    end_ms = environment.now_ms() + context.get_remaining_time_in_millis() - _SPARE_MS
+    end_ms = bootstrap.now_ms() + context.get_remaining_time_in_millis() - _SPARE_MS
     sweep = Sweep()
     try:
         sweeper.sweep(end_ms=end_ms, sweep=sweep)
@@ -33,7 +33,7 @@ def handler(_event: object, context: Any) -> None:  # noqa: ANN401 - Lambda's ow
         raise
     for name, number in sweep.counts().items():
         metrics.count(name, number)
-    if environment.now_ms() < end_ms:
+    if bootstrap.now_ms() < end_ms:
         count_scheduled()
 
 

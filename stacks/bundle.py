@@ -10,7 +10,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 LOCK: Final = ROOT / "requirements" / "lambda.txt"
 OURS: Final = ("lambdas", "task_scheduler")
 # Parts of the library for one machine and for people; no function imports them.
-NOT_IN_FUNCTIONS: Final = ("task_scheduler/local", "task_scheduler/cli", "task_scheduler/client")
+NOT_IN_FUNCTIONS: Final = ("task_scheduler/local", "task_scheduler/cli", "task_scheduler/client", "task_scheduler/cdk")
 COMPILED: Final = frozenset({".so", ".pyd", ".dylib"})
 _PINNED: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 

@@ -7,21 +7,21 @@ from typing import cast
 import aws_cdk as cdk
 from constructs import Construct
 
-from stacks.constructs.api import Api
-from stacks.constructs.dashboard import Dashboard
-from stacks.constructs.delivery import Delivery
-from stacks.constructs.event_log import EventLog
-from stacks.constructs.monitoring import Monitoring
-from stacks.constructs.python_function import Shared, function_code
-from stacks.constructs.recorder import Recorder
-from stacks.constructs.registry import Registry
-from stacks.constructs.secret import Secret
-from stacks.constructs.subscribers import Subscribers
-from stacks.constructs.sweeper import Sweeper
-from stacks.constructs.timer import Timer
 from stacks.deployment_file import METADATA
 from stacks.settings import Settings
-from task_scheduler.aws import names
+from task_scheduler.aws import schema
+from task_scheduler.cdk.api import Api
+from task_scheduler.cdk.dashboard import Dashboard
+from task_scheduler.cdk.event_log import EventLog
+from task_scheduler.cdk.events_topic import Delivery
+from task_scheduler.cdk.monitoring import Monitoring
+from task_scheduler.cdk.python_function import Shared, function_code
+from task_scheduler.cdk.recorder import Recorder
+from task_scheduler.cdk.secret import Secret
+from task_scheduler.cdk.state_machine import Timer
+from task_scheduler.cdk.subscribers import Subscribers
+from task_scheduler.cdk.sweeper import Sweeper
+from task_scheduler.cdk.task_table import Registry
 
 
 class TaskSchedulerStack(cdk.Stack):
@@ -45,15 +45,15 @@ class TaskSchedulerStack(cdk.Stack):
         secret = Secret(self, "Secret") if settings.secret else None
 
         environment = {
-            names.TASKS_TABLE: registry.table_name,
-            names.EVENTS_TABLE: event_log.table_name,
-            names.STATE_MACHINE_ARN: timer.state_machine_arn,
-            names.ARMING_WINDOW_DAYS: str(settings.arming_window_days),
-            names.TASK_RETENTION_DAYS: str(settings.task_retention_days),
-            names.EVENT_RETENTION_DAYS: str(settings.event_retention_days),
+            schema.TASKS_TABLE: registry.table_name,
+            schema.EVENTS_TABLE: event_log.table_name,
+            schema.STATE_MACHINE_ARN: timer.state_machine_arn,
+            schema.ARMING_WINDOW_DAYS: str(settings.arming_window_days),
+            schema.TASK_RETENTION_DAYS: str(settings.task_retention_days),
+            schema.EVENT_RETENTION_DAYS: str(settings.event_retention_days),
         }
         if secret:
-            environment[names.SECRET_ARN] = secret.secret_arn
+            environment[schema.SECRET_ARN] = secret.secret_arn
         # The same for all: to know a name is not to be allowed to use it.
         shared = Shared(function_code(), environment, settings.log_retention_days)
         api = Api(self, "Api", shared=shared, settings=settings)

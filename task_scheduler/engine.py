@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 from task_scheduler.task import Event, Status, Task
 
 MAX_PAGE_BYTES: Final = 1_000_000
@@ -36,9 +36,11 @@ class TooLateError(EngineError):
 
     def __init__(self, task: Task) -> None:
         if task.status is Status.SCHEDULED:
-            super().__init__(f"Task {task.id} was due at {timestamp.format(task.due_ms)} and is already being emitted.")
+            super().__init__(
+                f"Task {task.id} was due at {timestamps.format(task.due_ms)} and is already being emitted."
+            )
         else:
-            ended = timestamp.format(task.ended_ms or task.due_ms)
+            ended = timestamps.format(task.ended_ms or task.due_ms)
             super().__init__(f"Task {task.id} was already {task.status} at {ended}.")
 
 
@@ -68,7 +70,7 @@ class KeyOfEndedTaskError(EngineError):
     """The idempotency key belongs to a task that was cancelled or failed, and so will not be emitted."""
 
     def __init__(self, task: Task) -> None:
-        ended = timestamp.format(task.ended_ms or task.due_ms)
+        ended = timestamps.format(task.ended_ms or task.due_ms)
         state = "failed" if task.status is Status.FAILED else f"was {task.status}"
         super().__init__(
             f"The Idempotency-Key belongs to task {task.id}, which {state} at {ended}; use a new key to schedule again."

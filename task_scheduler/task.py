@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 from task_scheduler.wall_clock import find_zone
 
 HORIZON_MS: Final = 3_653 * 86_400_000
@@ -148,7 +148,7 @@ def new_task(body: Mapping[str, Any], *, task_id: str, now_ms: int) -> Task:
     if errors:
         raise InvalidTaskError(*errors)
     fields = {name: value for name, value in body.items() if name != "in"}
-    event = encode({"id": task_id, "timestamp": timestamp.format(due_ms), **fields})
+    event = encode({"id": task_id, "timestamp": timestamps.format(due_ms), **fields})
     _check_size(event)
     return Task(id=task_id, due_ms=due_ms, event=event, created_ms=now_ms)
 
@@ -168,7 +168,7 @@ def changed_task(task: Task, body: Mapping[str, Any], *, now_ms: int) -> Task:
     if not body.keys().isdisjoint({"timestamp", "in", "timezone"}):
         due_ms = _due_ms(body, errors, now_ms=now_ms)
         fields.pop("timezone", None)  # it belonged to the old time
-        fields |= {"timestamp": timestamp.format(due_ms)} | {
+        fields |= {"timestamp": timestamps.format(due_ms)} | {
             name: body[name] for name in ("timestamp", "timezone") if name in body
         }
     if "message" in body:
@@ -196,9 +196,9 @@ def _due_ms(body: Mapping[str, Any], errors: list[str], *, now_ms: int) -> int:
     zone = _zone(body, name, errors)
     try:
         if name == "in":
-            due_ms = now_ms + timestamp.parse_duration(value)
+            due_ms = now_ms + timestamps.parse_duration(value)
         elif isinstance(value, str):
-            due_ms = timestamp.parse(value, zone)
+            due_ms = timestamps.parse(value, zone)
         else:
             errors.append("timestamp must be a string in ISO 8601, such as 2026-11-21T09:00:00Z.")
             return now_ms
@@ -207,7 +207,7 @@ def _due_ms(body: Mapping[str, Any], errors: list[str], *, now_ms: int) -> int:
         return now_ms
     latest_ms = now_ms + HORIZON_MS
     if due_ms > latest_ms:
-        errors.append(f"{name} must lie within ten years from now, not after {timestamp.format(latest_ms)}.")
+        errors.append(f"{name} must lie within ten years from now, not after {timestamps.format(latest_ms)}.")
     return due_ms
 
 

@@ -8,12 +8,12 @@ from typing import Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 from task_scheduler.aws.clients import code, unavailable
 from task_scheduler.aws.event_log import EventLog
-from task_scheduler.aws.registry import OPEN, Record, Registry, State
+from task_scheduler.aws.executions import Stop, Timer
+from task_scheduler.aws.task_store import OPEN, Record, Registry, State
 from task_scheduler.aws.threads import run_all
-from task_scheduler.aws.timer import Stop, Timer
 from task_scheduler.engine import (
     BATCH_MS,
     MAX_BATCH,
@@ -96,7 +96,7 @@ class AwsEngine:
             return Health([str(error)])
         if not overdue:
             return Health()
-        due = timestamp.format(min(task.due_ms for task in overdue))
+        due = timestamps.format(min(task.due_ms for task in overdue))
         return Health([f"Tasks are overdue: one was due at {due}. They are tried again, for a day at least."])
 
     def _soonest_open_ms(self) -> int | None:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from task_scheduler.aws.batch_get import items_of
 from task_scheduler.aws.clients import code
-from task_scheduler.aws.items import items_of
-from task_scheduler.aws.names import EXPIRES_AT, PAGE, SEQUENCE, TASK_ID
+from task_scheduler.aws.schema import EXPIRES_AT, PAGE, SEQUENCE, TASK_ID
 from task_scheduler.engine import MAX_PAGE_BYTES
 from task_scheduler.task import Event
 

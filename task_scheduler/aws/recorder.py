@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from task_scheduler.aws.clients import code, was_rejected
 from task_scheduler.aws.event_log import EventLog, is_large
-from task_scheduler.aws.registry import Record, Registry, State
+from task_scheduler.aws.task_store import Record, Registry, State
 from task_scheduler.metrics import Metric, Observer
 from task_scheduler.task import Event, is_task_id, read_event
 

@@ -8,13 +8,13 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 from task_scheduler.aws.clients import code
-from task_scheduler.aws.names import SWEEPER_COUNTS
+from task_scheduler.aws.executions import Fate, Timer
 from task_scheduler.aws.recorder import Emission, Recorder
-from task_scheduler.aws.registry import Record, Registry, State
+from task_scheduler.aws.schema import SWEEPER_COUNTS
+from task_scheduler.aws.task_store import Record, Registry, State
 from task_scheduler.aws.threads import run_all
-from task_scheduler.aws.timer import Fate, Timer
 from task_scheduler.engine import OVERDUE_MS, Place, UnavailableError
 
 _logger: Final = logging.getLogger(__name__)
@@ -235,6 +235,6 @@ class Sweeper:
         has_pause = renewed.rearmed > 1 and fate is not Fate.ABORTED
         pause_ms = _FIRST_PAUSE_MS * 2 ** min(renewed.rearmed - 2, 10) if has_pause else 0
         _logger.warning("The timer of a task died; it is started again.", extra={"task_id": record.task.id})
-        not_before_ms = timestamp.round_up_to_second(now_ms + min(int(pause_ms), _LONGEST_PAUSE_MS))
+        not_before_ms = timestamps.round_up_to_second(now_ms + min(int(pause_ms), _LONGEST_PAUSE_MS))
         self._timer.start(renewed.task, not_before_ms=not_before_ms)
         sweep.count("rearmed")

@@ -17,17 +17,17 @@ _EPILOG: Final = (
 )
 # Each command with where it is: module:attribute.
 _COMMANDS: Final = {
-    "schedule": "change:schedule",
-    "cancel": "change:cancel",
-    "reschedule": "change:reschedule",
-    "show": "look:show",
-    "list": "look:list_tasks",
-    "events": "watch:events",
-    "import": "transfer:import_tasks",
-    "export": "transfer:export_tasks",
+    "schedule": "tasks:schedule",
+    "cancel": "tasks:cancel",
+    "reschedule": "tasks:reschedule",
+    "show": "tasks:show",
+    "list": "tasks:list_tasks",
+    "events": "events:events",
+    "import": "import_export:import_tasks",
+    "export": "import_export:export_tasks",
     "doctor": "doctor:doctor",
-    "serve": "serving:serve",
-    "restore": "serving:restore",
+    "serve": "serve:serve",
+    "restore": "serve:restore",
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from task_scheduler.cli import display
+from task_scheduler.cli import output
 from task_scheduler.cli.service import explanation, json_option, service, service_options
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def doctor(*, patience: float, url: str | None, secret: str | None, json: bool) 
         for finding in examine(client, patience_s=patience):
             findings.append(finding)
             if not json:
-                click.echo(display.printable(f"{'ok    ' if finding.ok else 'WRONG '} {finding.says}"))
+                click.echo(output.printable(f"{'ok    ' if finding.ok else 'WRONG '} {finding.says}"))
     if json:
-        display.print_array(map(asdict, findings))
+        output.print_array(map(asdict, findings))
     if not all(finding.ok for finding in findings):
         raise click.exceptions.Exit(1)
 
@@ -93,7 +93,7 @@ def _cancel(client: "Client", _patience_s: float) -> Iterator[Finding]:
 
 def _emit(client: "Client", patience_s: float) -> Iterator[Finding]:
     """Wait for a message without tags and one with them: on AWS they leave Step Functions in different forms."""
-    from task_scheduler.client.calls import NEWEST
+    from task_scheduler.client.requests import NEWEST
 
     newest = client.emitted(before=NEWEST, limit=1)
     position = newest[0].sequence if newest else 0
@@ -125,7 +125,7 @@ def _emission(client: "Client", what: str, made: "Scheduled", position: int, pat
 
 def _count(client: "Client", task_id: str, position: int) -> int:
     """Count the events of a task in the log after a position; others may have emitted many pages of events since."""
-    from task_scheduler.client.calls import NEWEST
+    from task_scheduler.client.requests import NEWEST
 
     newest = client.emitted(before=NEWEST, limit=1)
     times = 0

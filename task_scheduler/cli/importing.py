@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from task_scheduler.cli.lines import Keys, Line, NotLinesError, read_lines, read_task
+from task_scheduler.cli.jsonl import Keys, Line, NotLinesError, read_lines, read_task
 from task_scheduler.client import AsyncClient, BadRequestError, KeyConflictError, TooLargeError
 
 AT_ONCE: Final = 16

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from task_scheduler.cli.display import printable
+from task_scheduler.cli.output import printable
 
 
 class Bar:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Never, TypeVar
 
 import click
 
-from task_scheduler.cli.display import printable
+from task_scheduler.cli.output import printable
 
 if TYPE_CHECKING:
     from task_scheduler.client import Client, TaskSchedulerError

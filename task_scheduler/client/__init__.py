@@ -7,8 +7,8 @@ with Client("http://127.0.0.1:8000") as scheduler:
     scheduler.cancel(made.id)
 """
 
-from task_scheduler.client.answers import Event, Scheduled, Task
-from task_scheduler.client.asynchronous import AsyncClient
+from task_scheduler.client._async import AsyncClient
+from task_scheduler.client._sync import Client
 from task_scheduler.client.errors import (
     ApiError,
     BadRequestError,
@@ -25,7 +25,7 @@ from task_scheduler.client.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from task_scheduler.client.synchronous import Client
+from task_scheduler.client.models import Event, Scheduled, Task
 from task_scheduler.task import Status
 
 __all__ = [

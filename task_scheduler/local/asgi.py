@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from task_scheduler.api import sse
+from task_scheduler.api.app import Api
+from task_scheduler.api.json_body import MAX_BODY_BYTES
+from task_scheduler.api.message import Request, Response, error_response, query_fields
 from task_scheduler.engine import UnavailableError
-from task_scheduler.http import sse
-from task_scheduler.http.api import Api
-from task_scheduler.http.body import MAX_BODY_BYTES
-from task_scheduler.http.message import Request, Response, error_response, query_fields
 from task_scheduler.local.limits import Limits
 from task_scheduler.metrics import Metric
 

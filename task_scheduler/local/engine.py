@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 from task_scheduler.engine import (
     BATCH_MS,
     MAX_BATCH,
@@ -241,7 +241,7 @@ class LocalEngine:
         if not self._writable:
             failures.append("The data file cannot be written, so no task is accepted or emitted.")
         if due_ms is not None and due_ms < self.now_ms() - OVERDUE_MS:
-            failures.append(f"Tasks are overdue: one was due at {timestamp.format(due_ms)}.")
+            failures.append(f"Tasks are overdue: one was due at {timestamps.format(due_ms)}.")
         return Health(failures, warnings)
 
     def _unaccepted(self) -> list[str]:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 
 _INTERVAL_S: Final = 0.2
 _MOST_LINES: Final = 20
@@ -26,7 +26,7 @@ class Journal:
 
     def accepted(self, task_id: str, due_ms: int) -> None:
         """Note that a task is stored."""
-        self._add(lambda: f"Accepted {task_id}, due at {timestamp.format(due_ms)}")
+        self._add(lambda: f"Accepted {task_id}, due at {timestamps.format(due_ms)}")
 
     def emitted(self, task_id: str, late_s: float) -> None:
         """Note that a task is emitted."""

@@ -5,7 +5,7 @@ import logging
 import sys
 from typing import Final
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 
 # What every record has; whatever else is on one was given as `extra`, such as the id of the task that it concerns.
 _USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -17,7 +17,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
         line = {
-            "timestamp": timestamp.format(int(record.created * 1000)),
+            "timestamp": timestamps.format(int(record.created * 1000)),
             "level": record.levelname,
             "message": record.getMessage(),
             "logger": record.name,

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from task_scheduler import timestamp
-from task_scheduler.http.body import read_object
-from task_scheduler.http.errors import BadRequestError
-from task_scheduler.http.message import Request, Response, json_response
-from task_scheduler.http.routes import Context, Route
+from task_scheduler import timestamps
+from task_scheduler.api.errors import BadRequestError
+from task_scheduler.api.json_body import read_object
+from task_scheduler.api.message import Request, Response, json_response
+from task_scheduler.api.routes import Context, Route
 from task_scheduler.local import metrics
 from task_scheduler.local.clock import TestClock
 from task_scheduler.local.deliveries import SetAside
 from task_scheduler.local.engine import LocalEngine
 
 _SHOWN: Final = 100  # messages that were set aside
-_LATEST_MS: Final = timestamp.parse("9000-01-01")
+_LATEST_MS: Final = timestamps.parse("9000-01-01")
 
 
 def local_routes(
@@ -30,7 +30,7 @@ def local_routes(
         assert clock is not None  # noqa: S101 - the route is there only then
         clock.advance(_advance_ms(read_object(request.body), clock()))
         await engine.fire()
-        return json_response({"now": timestamp.format(int(clock()))})
+        return json_response({"now": timestamps.format(int(clock()))})
 
     async def list_set_aside(_request: Request, _context: Context) -> Response:
         number, newest = engine.set_aside_deliveries(limit=_SHOWN)
@@ -55,8 +55,8 @@ def _shown(message: SetAside) -> Mapping[str, object]:
         "webhook": urlsplit(message.url).hostname,
         "attempts": message.attempts,
         "failure": message.failure,
-        "emitted_at": timestamp.format(message.emitted_ms),
-        "set_aside_at": timestamp.format(message.set_aside_ms),
+        "emitted_at": timestamps.format(message.emitted_ms),
+        "set_aside_at": timestamps.format(message.set_aside_ms),
     }
 
 
@@ -68,7 +68,7 @@ def _until_ms(body: bytes) -> int:
     if set(fields) != {"until"}:
         raise BadRequestError('Give nothing, or the newest set_aside_at to acknowledge, as {"until": "..."}.')
     try:
-        return timestamp.parse(fields["until"])
+        return timestamps.parse(fields["until"])
     except ValueError as error:
         raise BadRequestError(f"until {error}.") from None
 
@@ -78,7 +78,7 @@ def _advance_ms(body: Mapping[str, object], now_ms: float) -> int:
     if set(body) != {"advance"}:
         raise BadRequestError('Give how far to set the clock forward, as in {"advance": "30d"}.')
     try:
-        ms = timestamp.parse_duration(body["advance"])
+        ms = timestamps.parse_duration(body["advance"])
     except ValueError as error:
         raise BadRequestError(f"advance {error}.") from None
     if now_ms + ms > _LATEST_MS:

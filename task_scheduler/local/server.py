@@ -11,9 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from task_scheduler.api.app import Api
+from task_scheduler.api.routes import ROUTES, Context
 from task_scheduler.engine import UnavailableError
-from task_scheduler.http.api import Api
-from task_scheduler.http.routes import ROUTES, Context
 from task_scheduler.local.asgi import application, everybody
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.engine import LocalEngine

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bench.cost import HOURS, LARGE, SMALL, Cost, Deployment, added, dollars
+from lab.bench.cost import HOURS, LARGE, SMALL, Cost, Deployment, added, dollars
 
 SUITE_TASKS: Final = 2_400
 """Twice what the conformance suite schedules; the run itself is compared with it."""

@@ -14,7 +14,7 @@ import httpx
 from botocore.exceptions import ClientError
 
 from emulator.tools import ROOT
-from task_scheduler.client.calls import NEWEST
+from task_scheduler.client.requests import NEWEST
 from tests.acceptance import judgement
 from tests.acceptance.cost import estimate
 from tests.acceptance.failures import other_failures, without_concurrency

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from task_scheduler.aws.registry import SHARDS
+from task_scheduler.aws.task_store import SHARDS
 from tests.aws.world import World, tables
 
 

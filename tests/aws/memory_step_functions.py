@@ -15,8 +15,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
-from task_scheduler import timestamp
-from task_scheduler.aws import names
+from task_scheduler import timestamps
+from task_scheduler.aws import schema
 from tests.aws.memory_dynamodb import refused
 
 MACHINE: Final = "arn:aws:states:eu-west-1:123456789012:stateMachine:timer"
@@ -70,13 +70,13 @@ class Execution:
     @cached_property
     def wait_ms(self) -> int:
         """Return when the wait ends: Step Functions drops the milliseconds."""
-        until = json.loads(self.input)[names.WAIT_UNTIL]
+        until = json.loads(self.input)[schema.WAIT_UNTIL]
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", until), f"not a timestamp for a Wait state: {until}"
-        return timestamp.parse(until)
+        return timestamps.parse(until)
 
     @cached_property
     def message(self) -> str:
-        text: str = json.loads(self.input)[names.EVENT]
+        text: str = json.loads(self.input)[schema.EVENT]
         return text
 
     def add(self, kind: str, **details: object) -> None:
@@ -193,11 +193,11 @@ class MemoryStepFunctions:
                 execution.known = (execution.status, execution.stopped_ms)
             case "wait ends":
                 execution.phase = Phase.WAITED
-                execution.add("WaitStateExited", stateExitedEventDetails={"name": names.WAIT_UNTIL_DUE})
+                execution.add("WaitStateExited", stateExitedEventDetails={"name": schema.WAIT_UNTIL_DUE})
             case "enter publish":
                 execution.phase = Phase.ENTERED
                 execution.add(
-                    "TaskStateEntered", stateEnteredEventDetails={"name": names.PUBLISH_MESSAGE, "input": "{}"}
+                    "TaskStateEntered", stateEnteredEventDetails={"name": schema.PUBLISH_MESSAGE, "input": "{}"}
                 )
                 execution.add("TaskScheduled")
             case "publish" | "publish late":
@@ -241,7 +241,7 @@ class MemoryStepFunctions:
         running = [one for one in self.executions.values() if one.status == "RUNNING"]
         self.overlaps += [name for one in running if one.task_id == execution.task_id]
         execution.add("ExecutionStarted", executionStartedEventDetails={"input": given})
-        execution.add("WaitStateEntered", stateEnteredEventDetails={"name": names.WAIT_UNTIL_DUE, "input": given})
+        execution.add("WaitStateEntered", stateEnteredEventDetails={"name": schema.WAIT_UNTIL_DUE, "input": given})
         assert execution.wait_ms > 0
         self.executions[name] = execution
 

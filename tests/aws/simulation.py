@@ -7,14 +7,14 @@ from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
-from task_scheduler import timestamp
-from task_scheduler.aws import names
+from task_scheduler import timestamps
+from task_scheduler.aws import schema
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
+from task_scheduler.aws.executions import Timer
 from task_scheduler.aws.recorder import Emission, Recorder
-from task_scheduler.aws.registry import Registry
 from task_scheduler.aws.sweeper import Sweeper
-from task_scheduler.aws.timer import Timer
+from task_scheduler.aws.task_store import Registry
 from task_scheduler.engine import EngineError, IdempotencyKey, TaskNotFoundError, TaskQuery, UnavailableError
 from task_scheduler.metrics import Unobserved
 from task_scheduler.task import Status, Task, changed_task, new_task, read_event
@@ -22,10 +22,10 @@ from tests.aws.explorer import Scheduler
 from tests.aws.memory_dynamodb import MemoryDynamoDB, Schema, refused
 from tests.aws.memory_step_functions import MACHINE, MemoryStepFunctions, Message, StopOfEnded
 
-START_MS: Final = timestamp.parse("2026-11-21T09:00:00Z")
+START_MS: Final = timestamps.parse("2026-11-21T09:00:00Z")
 SCHEMAS: Final = {
-    "tasks": Schema((names.TASK_ID,), {names.BY_DUE: (names.BUCKET, names.DUE_ID)}),
-    "events": Schema((names.PAGE, names.SEQUENCE)),
+    "tasks": Schema((schema.TASK_ID,), {schema.BY_DUE: (schema.BUCKET, schema.DUE_ID)}),
+    "events": Schema((schema.PAGE, schema.SEQUENCE)),
 }
 _SWEEP_MS: Final = 45_000
 _LONGEST_REST: Final = 150  # minutes, with a sweep in each: the sweeper pauses for an hour at most
@@ -158,7 +158,7 @@ class Simulation:
 
     def new_task(self, due_s: float = 60, *, number: int = 1, tags: Mapping[str, str] | None = None) -> Task:
         """Make a task that is due so many seconds from now."""
-        body = {"timestamp": timestamp.format(self.clock.ms + int(due_s * 1000)), "message": "old"}
+        body = {"timestamp": timestamps.format(self.clock.ms + int(due_s * 1000)), "message": "old"}
         return new_task(
             {**body, **({"tags": tags} if tags else {})},
             task_id=f"00000000-0000-4000-8000-{number:012}",
@@ -193,7 +193,7 @@ class Simulation:
         _returned(self.engine().cancel_tagged((name, value)))
         for item in self.dynamodb.items("tasks"):
             if item.get("state") == {"S": Status.CANCELLED}:
-                task = _returned(self.engine().get(item[names.TASK_ID]["S"]))
+                task = _returned(self.engine().get(item[schema.TASK_ID]["S"]))
                 self.responses.setdefault(actor, []).append(Response("cancel", 200, task))
 
     def sweep(self) -> None:
@@ -231,7 +231,7 @@ class Simulation:
     def steps(self) -> list[str]:
         steps = [*self.machine.steps(), *self.dynamodb.steps()]
         if self.instants:
-            steps.append(f"the clock advances to {timestamp.format(self.instants[0])}")
+            steps.append(f"the clock advances to {timestamps.format(self.instants[0])}")
         if self._delivers:
             known = self.scheduler.actors
             steps += [f"deliver {n}" for n in range(len(self.machine.published)) if f"recorder {n}" not in known]
@@ -367,7 +367,7 @@ class _Outcome:
             yield "reschedule 200, and the old message was published"
         if (self.task.status is Status.EMITTED) != bool(self.published):
             yield f"published {len(self.published)} times, and shown as {self.task.status}"
-        if any(timestamp.parse(read_event(one.text)["timestamp"]) > one.at_ms for one in self.published):
+        if any(timestamps.parse(read_event(one.text)["timestamp"]) > one.at_ms for one in self.published):
             yield "published early"
 
     def _of_cancelled(self) -> Iterator[str]:

@@ -4,11 +4,11 @@ import uuid
 
 import pytest
 
-from bench.aws import counted
-from bench.aws.counted import Cost
-from task_scheduler import timestamp
+from lab.bench.aws import counted
+from lab.bench.aws.counted import Cost
+from task_scheduler import timestamps
 from task_scheduler.aws.event_log import PARTITIONS
-from task_scheduler.aws.registry import SHARDS, State
+from task_scheduler.aws.task_store import SHARDS, State
 from task_scheduler.engine import TaskQuery
 from task_scheduler.task import Status, new_task
 from tests.aws.world import World, run
@@ -19,7 +19,7 @@ PAGE = 10
 def fill(world: World, count: int) -> None:
     """Keep tasks that are far from due."""
     for number in range(count):
-        body = {"timestamp": timestamp.format(world.clock.ms + 3_600_000 + number), "message": number}
+        body = {"timestamp": timestamps.format(world.clock.ms + 3_600_000 + number), "message": number}
         task = new_task(body, task_id=str(uuid.UUID(int=number)), now_ms=world.clock.ms)
         world.registry.put(task, State.SCHEDULED)
 

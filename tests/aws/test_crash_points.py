@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 from task_scheduler.engine import EngineError
 from task_scheduler.task import Task, changed_task, read_event
 from tests.aws.world import CrashError, World
@@ -109,7 +109,7 @@ def check(story: Story) -> None:
     published = story.world.machine.published
     logged = [event.task_id for event in story.world.logged()]
     for ms, event in published:
-        assert ms >= timestamp.parse(read_event(event)["timestamp"]), "early"
+        assert ms >= timestamps.parse(read_event(event)["timestamp"]), "early"
     assert len(logged) == len(set(logged)), "in the log twice"
     if story.cancelled:
         assert not published, "cancelled, confirmed, and emitted all the same"

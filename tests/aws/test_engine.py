@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from task_scheduler.aws.registry import State
+from task_scheduler.aws.task_store import State
 from task_scheduler.engine import (
     IdempotencyKey,
     KeyConflictError,

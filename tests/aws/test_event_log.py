@@ -8,7 +8,7 @@ import pytest
 
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission, Recorder
-from task_scheduler.aws.registry import State
+from task_scheduler.aws.task_store import State
 from task_scheduler.task import Event, Task
 from tests.aws.world import CrashError, World
 

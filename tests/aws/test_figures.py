@@ -9,9 +9,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from task_scheduler.aws import clients
-from task_scheduler.aws.census import Census
 from task_scheduler.aws.metrics import CloudWatchMetrics, watching
-from task_scheduler.aws.registry import State
+from task_scheduler.aws.pending_count import Census
+from task_scheduler.aws.task_store import State
 from task_scheduler.metrics import COUNTERS, DISTRIBUTIONS, GAUGES, Metric
 from task_scheduler.task import changed_task
 from tests.aws.world import World
@@ -144,7 +144,7 @@ def test_what_is_scheduled_is_counted_part_by_part_where_it_is_much(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each sweep asks as often as the one before; until the end is reached, the count before it stands."""
-    monkeypatch.setattr("task_scheduler.aws.registry._COUNTED_AT_ONCE", 1)
+    monkeypatch.setattr("task_scheduler.aws.task_store._COUNTED_AT_ONCE", 1)
     for number in range(1, 61):
         world.registry.put(world.new_task(number=number), State.SCHEDULED)
     census = Census(world.registry)

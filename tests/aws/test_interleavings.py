@@ -10,8 +10,8 @@ import pytest
 
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
-from task_scheduler.aws.registry import KeyHolder, Record, Registry, State
-from task_scheduler.aws.timer import Fate, Timer
+from task_scheduler.aws.executions import Fate, Timer
+from task_scheduler.aws.task_store import KeyHolder, Record, Registry, State
 from task_scheduler.engine import IdempotencyKey
 from task_scheduler.task import Task
 from tests.aws.explorer import explore
@@ -393,7 +393,7 @@ def _take_missing_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _take_aborted_for_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("task_scheduler.aws.timer._FATES", {"RUNNING": Fate.RUNNING, "SUCCEEDED": Fate.PUBLISHED})
+    monkeypatch.setattr("task_scheduler.aws.executions._FATES", {"RUNNING": Fate.RUNNING, "SUCCEEDED": Fate.PUBLISHED})
 
 
 def _stop_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,7 +454,7 @@ MUTATIONS: dict[str, Mutation] = {
         "cancel 200, and the message was published",
     ),
     "a list reads parked tasks once": Mutation(
-        lambda patch: patch.setattr("task_scheduler.aws.registry._READING_ORDER", tuple(State)),
+        lambda patch: patch.setattr("task_scheduler.aws.task_store._READING_ORDER", tuple(State)),
         "list x refused arming",
         "a list misses a task that is open all the time",
     ),

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from task_scheduler.aws.event_log import MOST_COPIED
-from task_scheduler.aws.names import EXPIRES_AT, TASK_ID
 from task_scheduler.aws.recorder import Emission, Recorder
-from task_scheduler.aws.registry import Record, Registry, State
+from task_scheduler.aws.schema import EXPIRES_AT, TASK_ID
+from task_scheduler.aws.task_store import Record, Registry, State
 from task_scheduler.engine import MAX_PAGE_BYTES
 from task_scheduler.task import Task, changed_task, new_task
 from tests.aws.world import World, ids, run

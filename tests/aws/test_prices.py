@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from bench.cost import (
+from lab.bench.cost import (
     EVENT_BYTES,
     HOURS,
     LARGE,
@@ -23,11 +23,11 @@ from bench.cost import (
     month,
     parsed,
 )
-from bench.prices import OFFERS, PRICES
-from task_scheduler.aws import event_log, names
-from task_scheduler.aws.registry import State
+from lab.bench.prices import OFFERS, PRICES
+from task_scheduler.api.routes import LONG_POLL_S
+from task_scheduler.aws import event_log, schema
+from task_scheduler.aws.task_store import State
 from task_scheduler.engine import IdempotencyKey
-from task_scheduler.http.routes import LONG_POLL_S
 from task_scheduler.task import Task, changed_task, new_task
 from tests.aws.world import World, run, tables
 
@@ -72,7 +72,7 @@ class Meter:
 
     def _size(self, write: Mapping[str, Any]) -> int:
         """Return the bytes of the item that a write is about, as it is in its table now."""
-        keys = {"tasks": [names.TASK_ID], "events": [names.PAGE, names.SEQUENCE]}[write["TableName"]]
+        keys = {"tasks": [schema.TASK_ID], "events": [schema.PAGE, schema.SEQUENCE]}[write["TableName"]]
         key = write.get("Key") or {name: write["Item"][name] for name in keys}
         item = self._client.get_item(TableName=write["TableName"], Key=key).get("Item")
         return 0 if item is None else _bytes(item)
@@ -102,8 +102,8 @@ def _writes(name: str, parameters: Mapping[str, Any]) -> Iterator[Mapping[str, A
 def _index_writes(write: Mapping[str, Any]) -> int:
     """Return how often the index is written to: a new item is put there, one that moves is deleted there first."""
     if "Item" in write:
-        return 1 if names.BUCKET in write["Item"] else 0
-    return 2 if names.BUCKET in str(write.get("ExpressionAttributeNames", {})) else 0
+        return 1 if schema.BUCKET in write["Item"] else 0
+    return 2 if schema.BUCKET in str(write.get("ExpressionAttributeNames", {})) else 0
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from task_scheduler.aws.registry import State
+from task_scheduler.aws.task_store import State
 from tests.aws.world import World
 from tests.unit.documents import ROOT, blocks
 

@@ -17,7 +17,7 @@ from moto import mock_aws
 from moto.sns.models import sns_backends
 
 from stacks.settings import Settings
-from task_scheduler.aws.names import ATTRIBUTES, EVENT, PUBLISH_MESSAGE, WAIT_UNTIL, WAIT_UNTIL_DUE
+from task_scheduler.aws.schema import ATTRIBUTES, EVENT, PUBLISH_MESSAGE, WAIT_UNTIL, WAIT_UNTIL_DUE
 from tests.infrastructure.synthesis import Synthesis, shared_synthesis
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from task_scheduler.aws import names
-from task_scheduler.aws.registry import State
+from task_scheduler.aws import schema
+from task_scheduler.aws.task_store import State
 from task_scheduler.engine import TooLateError
 from task_scheduler.task import Status
 from tests.aws.memory_step_functions import MACHINE
@@ -46,7 +46,7 @@ def test_what_is_overdue_and_has_to_wait_does_not_hide_what_stands_behind_it(wor
         world.machine.start_execution(
             stateMachineArn=MACHINE,
             name=f"{task.id}-1",
-            input=json.dumps({names.WAIT_UNTIL: "2027-01-01T00:00:00Z", names.EVENT: task.event}),
+            input=json.dumps({schema.WAIT_UNTIL: "2027-01-01T00:00:00Z", schema.EVENT: task.event}),
         )
     lost = world.new_task(due_s=2, number=500)
     world.registry.put(lost, State.SCHEDULED)
@@ -143,7 +143,7 @@ def test_tasks_that_cannot_be_processed_do_not_starve_those_behind_them(world: W
         world.machine.start_execution(
             stateMachineArn=MACHINE,
             name=f"{task.id}-1",
-            input=json.dumps({names.WAIT_UNTIL: "2027-01-01T00:00:00Z", names.EVENT: task.event}),
+            input=json.dumps({schema.WAIT_UNTIL: "2027-01-01T00:00:00Z", schema.EVENT: task.event}),
         )
     lost = world.new_task(due_s=1 + 500 * apart_s, number=500)
     world.registry.put(lost, State.SCHEDULED)

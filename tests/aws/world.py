@@ -14,14 +14,14 @@ from botocore.model import ServiceModel
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
-from task_scheduler import timestamp
-from task_scheduler.aws import names
+from task_scheduler import timestamps
+from task_scheduler.aws import schema
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
+from task_scheduler.aws.executions import Timer
 from task_scheduler.aws.recorder import Emission, Recorder
-from task_scheduler.aws.registry import SHARDS, Registry
 from task_scheduler.aws.sweeper import Sweep, Sweeper
-from task_scheduler.aws.timer import Timer
+from task_scheduler.aws.task_store import SHARDS, Registry
 from task_scheduler.task import Event, Task, new_task
 from tests.aws.memory_dynamodb import MemoryDynamoDB
 from tests.aws.memory_step_functions import MACHINE
@@ -30,7 +30,7 @@ from tests.unit.observations import Observations
 
 ENTERED: dict[str, Any] = {
     "type": "TaskStateEntered",
-    "stateEnteredEventDetails": {"name": names.PUBLISH_MESSAGE},
+    "stateEnteredEventDetails": {"name": schema.PUBLISH_MESSAGE},
 }
 
 
@@ -112,11 +112,11 @@ class StepFunctions:
     def run(self) -> None:
         """Wake up the executions whose wait is over."""
         for execution in self.executions.values():
-            end_ms = timestamp.parse(execution.input[names.WAIT_UNTIL])
+            end_ms = timestamps.parse(execution.input[schema.WAIT_UNTIL])
             if execution.status == "RUNNING" and end_ms <= self.clock.ms:
                 execution.history.append(ENTERED)
                 if self.topic_works:
-                    self.published.append((self.clock.ms, execution.input[names.EVENT]))
+                    self.published.append((self.clock.ms, execution.input[schema.EVENT]))
                 self._end(execution, "SUCCEEDED" if self.topic_works else "FAILED", self.clock.ms)
 
     def lose(self) -> None:
@@ -272,7 +272,7 @@ class World:
 
     def new_task(self, due_s: float = 60, number: int = 1, tags: Mapping[str, str] | None = None) -> Task:
         """Make a task that is due so many seconds from now."""
-        due = timestamp.format(self.clock.ms + int(due_s * 1000))
+        due = timestamps.format(self.clock.ms + int(due_s * 1000))
         body = {"timestamp": due, "message": number, **({"tags": tags} if tags else {})}
         return new_task(body, task_id=f"00000000-0000-4000-8000-{number:012}", now_ms=self.clock.ms)
 
@@ -284,10 +284,10 @@ class World:
 
     def expire(self) -> None:
         """Delete what has expired, as DynamoDB does, though not always at once."""
-        for table, schema in SCHEMAS.items():
+        for table, shape in SCHEMAS.items():
             for item in self.dynamodb.items(table):
-                if names.EXPIRES_AT in item and int(item[names.EXPIRES_AT]["N"]) * 1000 < self.clock.ms:
-                    self.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in schema.keys})
+                if schema.EXPIRES_AT in item and int(item[schema.EXPIRES_AT]["N"]) * 1000 < self.clock.ms:
+                    self.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in shape.keys})
 
     def deliver(self) -> None:
         """Hand to the recorder what was published since the last time; what it cannot record comes again."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from bench.local import _closed_loop, _emitted_ms, _late, _schedule_soon
-from bench.serving import LIMIT, OURS, fill, serving
+from lab.bench.local import _closed_loop, _emitted_ms, _late, _schedule_soon
+from lab.bench.serving import LIMIT, OURS, fill, serving
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 

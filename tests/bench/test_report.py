@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.limit import heap_timer
-from bench.local import p99
-from bench.report import Row, machine, number, shown, spread, write
-from bench.serving import now_ms
+from lab.bench.limit import heap_timer
+from lab.bench.local import p99
+from lab.bench.report import Row, machine, number, shown, spread, write
+from lab.bench.serving import now_ms
 
 pytestmark = pytest.mark.lab
 

@@ -9,15 +9,15 @@ from typing import Any, Final
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
-from chaos.account import Account, settle
-from chaos.aws.caller import Caller
-from chaos.aws.faults import Kind, Plan
-from chaos.aws.script import scripts
-from chaos.aws.witness import log, tasks
-from chaos.ledger import Delivered, Emitted, Evidence, Ledger, Seen
-from task_scheduler.http.api import Api
-from task_scheduler.http.gateway import handler
-from task_scheduler.http.routes import Context
+from lab.chaos.account import Account, settle
+from lab.chaos.aws.caller import Caller
+from lab.chaos.aws.faults import Kind, Plan
+from lab.chaos.aws.script import scripts
+from lab.chaos.aws.witness import log, tasks
+from lab.chaos.ledger import Delivered, Emitted, Evidence, Ledger, Seen
+from task_scheduler.api.apigateway import handler
+from task_scheduler.api.app import Api
+from task_scheduler.api.routes import Context
 from tests.aws.world import CrashError, Faults, World, refusal
 from tests.fuzz.gateway import LateApplication
 

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from chaos.aws import driver
+from lab.chaos.aws import driver
 
 pytestmark = pytest.mark.lab
 

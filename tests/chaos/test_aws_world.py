@@ -13,8 +13,8 @@ from typing import Final
 
 import pytest
 
-from chaos.account import Account
-from chaos.aws.faults import Plan
+from lab.chaos.account import Account
+from lab.chaos.aws.faults import Plan
 from tests.aws.world import tables
 from tests.chaos.small_aws import SmallAws
 from tests.chaos.virtual_time import VirtualTimeLoop

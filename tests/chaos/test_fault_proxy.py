@@ -17,9 +17,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.session import get_session
 
-from chaos.aws.fault_proxy import HOST, FaultProxy
-from chaos.aws.faults import Kind, Plan
-from chaos.aws.workers import CAN_KILL, Workers
+from lab.chaos.aws.fault_proxy import HOST, FaultProxy
+from lab.chaos.aws.faults import Kind, Plan
+from lab.chaos.aws.workers import CAN_KILL, Workers
 from tests.conformance.clock import eventually
 
 pytestmark = pytest.mark.lab

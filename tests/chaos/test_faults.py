@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from chaos.aws.faults import CONFLICTING, Kind, Plan
-from chaos.aws.script import Act, scripts
+from lab.chaos.aws.faults import CONFLICTING, Kind, Plan
+from lab.chaos.aws.script import Act, scripts
 
 pytestmark = pytest.mark.lab
 

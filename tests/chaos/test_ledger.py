@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.account import settle
-from chaos.ledger import Delivered, Emitted, Evidence, Kept, Ledger, Promise, Seen, Version
-from task_scheduler import timestamp
+from lab.chaos.account import settle
+from lab.chaos.ledger import Delivered, Emitted, Evidence, Kept, Ledger, Promise, Seen, Version
+from task_scheduler import timestamps
 
 pytestmark = pytest.mark.lab
 
@@ -18,7 +18,7 @@ _OTHER = Version(_DUE_MS, "of another task")
 
 
 def _answer(task_id: str, version: Version) -> dict[str, str]:
-    return {"id": task_id, "timestamp": timestamp.format(version.due_ms), "message": version.message}
+    return {"id": task_id, "timestamp": timestamps.format(version.due_ms), "message": version.message}
 
 
 def _accepted(ledger: Ledger, task_id: str, version: Version = _FIRST) -> Promise:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from chaos.__main__ import main
-from chaos.local import driver
-from chaos.local.clock import SteppedClock
-from chaos.local.plan import Kind, plan
-from chaos.local.wal import end_of_log, tear
+from lab.chaos.__main__ import main
+from lab.chaos.local import driver
+from lab.chaos.local.clock import SteppedClock
+from lab.chaos.local.plan import Kind, plan
+from lab.chaos.local.wal import end_of_log, tear
 
 _DAY_MS = 86_400_000
 
@@ -32,7 +32,7 @@ def test_a_broken_promise_ends_the_command_with_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The callers swear that all was cancelled whose cancellation was refused."""
-    monkeypatch.setattr("chaos.ledger.Promise.refuse_cancel", lambda promise: promise.cancel())
+    monkeypatch.setattr("lab.chaos.ledger.Promise.refuse_cancel", lambda promise: promise.cancel())
     assert main(["local", "--seconds", "2", "--every", "9", "--workers", "6", "--seed", "short"]) == 1
     assert "and its cancellation was confirmed" in capsys.readouterr().out
 

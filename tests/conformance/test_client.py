@@ -17,7 +17,7 @@ from task_scheduler.client import (
     TooLateError,
     UnauthorizedError,
 )
-from task_scheduler.client.calls import NEWEST
+from task_scheduler.client.requests import NEWEST
 from tests.conformance.api import PAST, Deployment
 from tests.conformance.clock import eventually
 from tests.conformance.task_list import unique_tag

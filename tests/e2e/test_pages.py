@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from task_scheduler.http.routes import ROUTES
+from task_scheduler.api.routes import ROUTES
 from tests.conformance.local_server import LocalServer
 from tests.unit.documents import ROOT, blocks, commands
 

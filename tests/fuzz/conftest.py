@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from task_scheduler.http.api import Api
-from task_scheduler.http.gateway import handler
-from task_scheduler.http.routes import ROUTES, Context
+from task_scheduler.api.apigateway import handler
+from task_scheduler.api.app import Api
+from task_scheduler.api.routes import ROUTES, Context
 from task_scheduler.local.asgi import application
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.limits import Limits

@@ -7,7 +7,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from task_scheduler.http.routes import openapi
+from task_scheduler.api.routes import openapi
 
 # Some of what the contract says in words, since JSON Schema cannot say all of it. Without an offset, a time is good
 # with a time zone and without.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx
 
-from task_scheduler.http.gateway import Handler
+from task_scheduler.api.apigateway import Handler
 
 SECRET: Final = "the-configured-secret"  # noqa: S105 - of nothing
 BASE: Final = "http://127.0.0.1"

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from task_scheduler.http.gateway import Handler
+    from task_scheduler.api.apigateway import Handler
 
 
 class LateApplication:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from task_scheduler.http.body import read_object, read_secret
-from task_scheduler.http.errors import BadRequestError, BodyTooLargeError
-from task_scheduler.http.idempotency import KEY_HEADER, fingerprint, read_key, task_key
+from task_scheduler.api.errors import BadRequestError, BodyTooLargeError
+from task_scheduler.api.idempotency import KEY_HEADER, fingerprint, read_key, task_key
+from task_scheduler.api.json_body import read_object, read_secret
 from task_scheduler.task import MAX_DEPTH
 from tests.fuzz.effort import effort
 from tests.fuzz.engines import SECRET, Asked, Engine, Function, LocalApp, event

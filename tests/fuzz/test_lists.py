@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 from task_scheduler.engine import EngineError, TaskPage, TaskQuery
 from task_scheduler.local.store import Store
 from task_scheduler.task import Status, Task, encode, new_task
@@ -139,7 +139,7 @@ def _change(kept: Kept, change: Change) -> None:
         match verb:
             case "schedule":
                 message = LARGE if large else number
-                body = {"timestamp": timestamp.format(due_ms), "message": message, "tags": tags}
+                body = {"timestamp": timestamps.format(due_ms), "message": message, "tags": tags}
                 kept.schedule(new_task(body, task_id=task_id, now_ms=kept.now_ms))
             case "cancel":
                 kept.cancel(task_id)

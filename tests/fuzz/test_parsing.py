@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
+from task_scheduler.api.errors import BadRequestError
+from task_scheduler.api.query import Query, cursor
 from task_scheduler.engine import Place
-from task_scheduler.http.errors import BadRequestError
-from task_scheduler.http.query import Query, cursor
 from task_scheduler.task import is_task_id, mistakes_in_tags
 from tests.fuzz.effort import effort
 from tests.fuzz.json_values import TEXTS, VALUES
@@ -51,10 +51,10 @@ def _exact_ms(instant: datetime) -> Fraction:
 @example("0001-01-01T00:00:00+00:01", None)
 def test_any_text_is_a_time_or_refused_and_what_is_written_reads_back(text: str, zone: ZoneInfo | None) -> None:
     with contextlib.suppress(ValueError):  # any other error fails
-        ms = timestamp.parse(text, zone)
-        written = timestamp.format(ms)
-        assert timestamp.parse(written) == ms
-        assert timestamp.format(timestamp.parse(written)) == written
+        ms = timestamps.parse(text, zone)
+        written = timestamps.format(ms)
+        assert timestamps.parse(written) == ms
+        assert timestamps.format(timestamps.parse(written)) == written
 
 
 @effort(70)
@@ -67,7 +67,7 @@ def test_any_text_is_a_time_or_refused_and_what_is_written_reads_back(text: str,
 def test_python_and_we_agree_on_every_form(wall: datetime, date: str, clock: str, offset: str) -> None:
     text = wall.strftime(date + clock) + (offset if clock else "")
     theirs = datetime.fromisoformat(text)
-    assert 0 <= timestamp.parse(text) - _exact_ms(theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)) < 1
+    assert 0 <= timestamps.parse(text) - _exact_ms(theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)) < 1
 
 
 @effort(70)
@@ -77,9 +77,9 @@ def test_what_python_writes_is_never_early(instant: datetime, separator: str, pr
     there = datetime.fromisoformat(text)
     exact = _exact_ms(there if there.tzinfo else there.replace(tzinfo=UTC))
     try:
-        assert 0 <= timestamp.parse(text) - exact < 1
+        assert 0 <= timestamps.parse(text) - exact < 1
     except ValueError:  # the offset, or the next millisecond, leads beyond the years that there are
-        assert not (timestamp.parse("0001-01-01") <= exact <= timestamp.parse("9999-12-31T23:59:59.999"))
+        assert not (timestamps.parse("0001-01-01") <= exact <= timestamps.parse("9999-12-31T23:59:59.999"))
 
 
 @effort(100)
@@ -92,7 +92,7 @@ def test_a_time_on_the_wall_is_the_first_at_which_the_clocks_show_it_or_have_pas
 ) -> None:
     """Held against zoneinfo: in a fold the earlier meaning, in a gap the moment at which it ends."""
     wall = wall.replace(microsecond=wall.microsecond // 1000 * 1000)
-    found = EPOCH + timestamp.parse(wall.isoformat(), zone) * MS
+    found = EPOCH + timestamps.parse(wall.isoformat(), zone) * MS
     shown = found.astimezone(zone)
     meanings = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
     exact = sorted(each for each in meanings if each.astimezone(zone).replace(tzinfo=None) == wall)
@@ -107,7 +107,7 @@ def test_a_time_on_the_wall_is_the_first_at_which_the_clocks_show_it_or_have_pas
 @given(VALUES | st.from_regex(r"\d{1,20}(\.\d{1,20})?[smhd]?", fullmatch=True) | st.integers(-(10**400), 10**400))
 def test_a_delay_is_refused_or_never_shorter_than_asked(value: object) -> None:
     try:
-        ms = timestamp.parse_duration(value)
+        ms = timestamps.parse_duration(value)
     except ValueError:
         return
     units = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}

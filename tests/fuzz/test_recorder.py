@@ -8,10 +8,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from task_scheduler.api import sse
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission
-from task_scheduler.aws.registry import State
-from task_scheduler.http import sse
+from task_scheduler.aws.task_store import State
 from tests.aws.simulation import START_MS
 from tests.aws.world import CrashError, World, tables
 from tests.fuzz.effort import effort

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from task_scheduler.aws import names
+from task_scheduler.aws import schema
 from task_scheduler.aws.recorder import Emission
 from tests.fuzz.effort import effort
 
@@ -44,9 +44,9 @@ class Scripted:
 
 @pytest.fixture
 def function(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    for name in (names.TASKS_TABLE, names.EVENTS_TABLE):
+    for name in (schema.TASKS_TABLE, schema.EVENTS_TABLE):
         monkeypatch.setenv(name, "a-table")
-    for name in (names.TASK_RETENTION_DAYS, names.EVENT_RETENTION_DAYS):
+    for name in (schema.TASK_RETENTION_DAYS, schema.EVENT_RETENTION_DAYS):
         monkeypatch.setenv(name, "7")
     module = importlib.import_module("lambdas.recorder")
     monkeypatch.setattr(module, "recorder", Scripted())

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from task_scheduler.api import sse
+from task_scheduler.api.json_body import read_object
 from task_scheduler.client.errors import UnexpectedAnswerError
-from task_scheduler.client.feed import Feed
-from task_scheduler.http import sse
-from task_scheduler.http.body import read_object
+from task_scheduler.client.event_stream import Feed
 from task_scheduler.task import Event, new_task
 from tests.fuzz.effort import effort
 from tests.fuzz.event_source import CUTS, EventSource, cut

@@ -18,11 +18,11 @@ from botocore.config import Config
 import emulator
 from emulator.tools import REGION
 from task_scheduler.aws.event_log import SEAL_AFTER_MS, EventLog
-from task_scheduler.aws.names import ATTRIBUTES, EVENT, WAIT_UNTIL
-from task_scheduler.aws.registry import Record, Registry, State
-from task_scheduler.aws.timer import Stop, Timer
+from task_scheduler.aws.executions import Stop, Timer
+from task_scheduler.aws.schema import ATTRIBUTES, EVENT, WAIT_UNTIL
+from task_scheduler.aws.task_store import Record, Registry, State
 from task_scheduler.task import Task, new_task
-from task_scheduler.timestamp import format as text_of
+from task_scheduler.timestamps import format as text_of
 from tests.conformance.clock import eventually, now_ms
 from tests.infrastructure.inventory import BEHIND_S
 from tests.infrastructure.permissions import Call

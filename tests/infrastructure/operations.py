@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 
 from task_scheduler.aws.event_log import SEAL_AFTER_MS
-from task_scheduler.aws.registry import State
+from task_scheduler.aws.task_store import State
 from task_scheduler.task import Task
 from tests.conformance.clock import eventually, now_ms
 from tests.infrastructure.inventory import BEHIND_S

@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from task_scheduler.http.body import MAX_BODY_BYTES, read_object
-from task_scheduler.http.errors import BodyTooLargeError
+from task_scheduler.api.errors import BodyTooLargeError
+from task_scheduler.api.json_body import MAX_BODY_BYTES, read_object
 from tests.infrastructure.synthesis import Synthesis
 
 IDLE_POLL_S: Final = 25

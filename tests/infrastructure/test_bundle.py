@@ -44,7 +44,7 @@ def test_all_functions_share_one_asset_of_less_than_five_megabytes(stack: Synthe
 
 def test_the_asset_has_the_library_without_what_runs_on_one_machine(stack: Synthesis) -> None:
     files = contents(stack.code())
-    assert {"lambdas/api.py", "task_scheduler/task.py", "task_scheduler/http/openapi.json"} <= files.keys()
+    assert {"lambdas/api.py", "task_scheduler/task.py", "task_scheduler/api/openapi.json"} <= files.keys()
     assert not [name for name in files if name.startswith(NOT_IN_FUNCTIONS)]
     assert {name.partition("/")[0] for name in files} == {
         "aws_lambda_powertools",

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.cost import IDLE_METRICS, METRICS, SECRET_CACHE_S, SMALL, Cost, Deployment, main, million
-from bench.scale import limits
-from task_scheduler.aws import names
+from lab.bench.cost import IDLE_METRICS, METRICS, SECRET_CACHE_S, SMALL, Cost, Deployment, main, million
+from lab.bench.scale import limits
+from task_scheduler.aws import schema
 from task_scheduler.aws.secret import CACHE_S
 from task_scheduler.metrics import Metric
 from tests.infrastructure.synthesis import Synthesis
@@ -43,8 +43,8 @@ def test_the_command_adds_up_a_month_by_the_template_that_it_is_given(
 
 def test_the_page_counts_what_the_code_does_while_nothing_is_scheduled() -> None:
     assert SECRET_CACHE_S == CACHE_S
-    assert len({*names.SWEEPER_COUNTS, Metric.PENDING}) == IDLE_METRICS
-    assert len({*names.SWEEPER_COUNTS, *Metric}) == METRICS
+    assert len({*schema.SWEEPER_COUNTS, Metric.PENDING}) == IDLE_METRICS
+    assert len({*schema.SWEEPER_COUNTS, *Metric}) == METRICS
 
 
 def test_without_a_secret_there_is_none_to_pay(open_stack: Synthesis) -> None:
@@ -69,7 +69,7 @@ def test_what_is_paid_in_another_way_is_refused(stack: Synthesis, kind: str, nam
 
 
 def test_the_simulation_tries_a_publish_as_often_and_as_late_as_the_state_machine(stack: Synthesis) -> None:
-    [retry] = stack.definition()["States"][names.PUBLISH_MESSAGE]["Retry"]
+    [retry] = stack.definition()["States"][schema.PUBLISH_MESSAGE]["Retry"]
     assert (retry["IntervalSeconds"], retry["MaxDelaySeconds"], retry["MaxAttempts"], retry["BackoffRate"]) == (
         limits.RETRY_FIRST_S,
         limits.RETRY_LONGEST_S,

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from task_scheduler.aws import names
+from task_scheduler.aws import schema
 from task_scheduler.aws.sweeper import Sweep
 from task_scheduler.metrics import Metric
 from tests.infrastructure.synthesis import Synthesis
@@ -46,7 +46,7 @@ def test_it_shows_only_what_is_of_this_deployment(stack: Synthesis) -> None:
 
 def test_it_shows_everything_that_is_counted(stack: Synthesis) -> None:
     swept = Sweep().counts().keys()
-    assert set(names.SWEEPER_COUNTS) == swept
+    assert set(schema.SWEEPER_COUNTS) == swept
     shown = {name for namespace, name, *_ in metrics(stack) if namespace == "<AWS::StackName>"}
     assert shown == swept | set(Metric)
 

@@ -8,10 +8,10 @@ from typing import Final
 import pytest
 
 from emulator.corrections.secretsmanager import random_password
-from stacks.constructs.recorder import TIMEOUT_SECONDS
 from stacks.deployment_file import METADATA
 from stacks.settings import Settings
-from task_scheduler.aws import names
+from task_scheduler.aws import schema
+from task_scheduler.cdk.recorder import TIMEOUT_SECONDS
 from tests.infrastructure.synthesis import ROOT, Synthesis, synthesise
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
 
@@ -50,7 +50,7 @@ def test_generated_secrets_are_accepted_by_secrets_manager_and_need_no_quoting(
 def test_without_a_secret_there_is_none_and_a_warning(open_stack: Synthesis) -> None:
     assert not open_stack.resources("SecretsManager::Secret")
     assert open_stack.template["Outputs"].keys() == OUTPUTS - {"SecretArn"}
-    assert names.SECRET_ARN not in environment(open_stack, "Api/Function")
+    assert schema.SECRET_ARN not in environment(open_stack, "Api/Function")
     [warning] = open_stack.warnings
     assert "anyone who knows the URL of TaskScheduler may schedule and cancel" in warning
 
@@ -60,21 +60,21 @@ def test_the_functions_know_where_everything_is(stack: Synthesis, function: str)
     found = environment(stack, function)
     ours = {name: value for name, value in found.items() if not name.startswith("POWERTOOLS_")}
     assert ours == {
-        names.TASKS_TABLE: "<Registry/Tasks>",
-        names.EVENTS_TABLE: "<EventLog/Events>",
-        names.STATE_MACHINE_ARN: "<Timer/StateMachine>",
-        names.SECRET_ARN: "<Secret/Value>",
-        names.ARMING_WINDOW_DAYS: "1.0",
-        names.TASK_RETENTION_DAYS: "30",
-        names.EVENT_RETENTION_DAYS: "7",
+        schema.TASKS_TABLE: "<Registry/Tasks>",
+        schema.EVENTS_TABLE: "<EventLog/Events>",
+        schema.STATE_MACHINE_ARN: "<Timer/StateMachine>",
+        schema.SECRET_ARN: "<Secret/Value>",
+        schema.ARMING_WINDOW_DAYS: "1.0",
+        schema.TASK_RETENTION_DAYS: "30",
+        schema.EVENT_RETENTION_DAYS: "7",
     }
 
 
 def test_the_functions_get_what_the_settings_say(other_stack: Synthesis) -> None:
     found = environment(other_stack, "Sweeper/Function")
-    assert found[names.ARMING_WINDOW_DAYS] == "0.5"
-    assert found[names.TASK_RETENTION_DAYS] == "60"
-    assert found[names.EVENT_RETENTION_DAYS] == "14"
+    assert found[schema.ARMING_WINDOW_DAYS] == "0.5"
+    assert found[schema.TASK_RETENTION_DAYS] == "60"
+    assert found[schema.EVENT_RETENTION_DAYS] == "14"
 
 
 def test_all_functions_run_on_the_same_python_on_arm_and_log_json(stack: Synthesis) -> None:
@@ -118,17 +118,17 @@ def test_each_function_writes_into_a_log_of_its_own(stack: Synthesis) -> None:
 
 def test_the_tasks_are_found_by_id_and_by_state_and_due_time(stack: Synthesis) -> None:
     table = stack.resource("DynamoDB::Table", under="Registry/").properties
-    assert [key["AttributeName"] for key in table["KeySchema"]] == [names.TASK_ID]
+    assert [key["AttributeName"] for key in table["KeySchema"]] == [schema.TASK_ID]
     [index] = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == names.BY_DUE
-    assert [key["AttributeName"] for key in index["KeySchema"]] == [names.BUCKET, names.DUE_ID]
+    assert index["IndexName"] == schema.BY_DUE
+    assert [key["AttributeName"] for key in index["KeySchema"]] == [schema.BUCKET, schema.DUE_ID]
     assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
     assert {one["AttributeType"] for one in table["AttributeDefinitions"]} == {"S"}
 
 
 def test_the_events_are_found_by_page_and_sequence(stack: Synthesis) -> None:
     table = stack.resource("DynamoDB::Table", under="EventLog/").properties
-    assert [key["AttributeName"] for key in table["KeySchema"]] == [names.PAGE, names.SEQUENCE]
+    assert [key["AttributeName"] for key in table["KeySchema"]] == [schema.PAGE, schema.SEQUENCE]
     assert {one["AttributeType"] for one in table["AttributeDefinitions"]} == {"N"}
     assert "GlobalSecondaryIndexes" not in table
 
@@ -137,7 +137,7 @@ def test_tables_are_paid_by_the_request_and_forget_what_has_expired(stack: Synth
     for table in stack.resources("DynamoDB::Table"):
         assert table.properties["BillingMode"] == "PAY_PER_REQUEST"
         assert table.properties["TimeToLiveSpecification"] == {
-            "AttributeName": names.EXPIRES_AT,
+            "AttributeName": schema.EXPIRES_AT,
             "Enabled": True,
         }
 

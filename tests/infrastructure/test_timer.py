@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from emulator.tools import NODE, ROOT
-from task_scheduler.aws import names
+from task_scheduler.aws import schema
 from tests.infrastructure.synthesis import Synthesis
 
 ASL_VALIDATOR: Final = ROOT / "node_modules" / ".bin" / "asl-validator"
@@ -32,27 +32,27 @@ def pauses(retry: dict[str, Any]) -> list[float]:
 
 def test_a_task_costs_two_transitions(stack: Synthesis) -> None:
     definition = stack.definition()
-    assert happy_path(definition) == [names.WAIT_UNTIL_DUE, names.PUBLISH_MESSAGE]
-    assert definition["States"].keys() == {names.WAIT_UNTIL_DUE, names.PUBLISH_MESSAGE}
+    assert happy_path(definition) == [schema.WAIT_UNTIL_DUE, schema.PUBLISH_MESSAGE]
+    assert definition["States"].keys() == {schema.WAIT_UNTIL_DUE, schema.PUBLISH_MESSAGE}
 
 
 def test_the_states_read_the_fields_that_the_functions_write(stack: Synthesis) -> None:
     wait, publish = stack.definition()["States"].values()
-    assert wait["TimestampPath"] == f"$.{names.WAIT_UNTIL}"
+    assert wait["TimestampPath"] == f"$.{schema.WAIT_UNTIL}"
     assert publish["Parameters"] == {
         "TopicArn": "<Delivery/Topic>",
-        "Message.$": f"$.{names.EVENT}",
-        "MessageAttributes.$": f"$.{names.ATTRIBUTES}",
+        "Message.$": f"$.{schema.EVENT}",
+        "MessageAttributes.$": f"$.{schema.ATTRIBUTES}",
     }
 
 
 def test_a_publish_is_tried_again_whatever_went_wrong(stack: Synthesis) -> None:
-    [retry] = stack.definition()["States"][names.PUBLISH_MESSAGE]["Retry"]
+    [retry] = stack.definition()["States"][schema.PUBLISH_MESSAGE]["Retry"]
     assert retry["ErrorEquals"] == ["States.ALL"]
 
 
 def test_a_publish_is_tried_soon_then_seldom_and_for_hours(stack: Synthesis) -> None:
-    [retry] = stack.definition()["States"][names.PUBLISH_MESSAGE]["Retry"]
+    [retry] = stack.definition()["States"][schema.PUBLISH_MESSAGE]["Retry"]
     waits = pauses(retry)
     assert waits[0] <= 1
     assert all(earlier <= later for earlier, later in pairwise(waits))
@@ -65,10 +65,10 @@ def test_a_wait_and_its_retries_end_within_the_year_that_an_execution_may_live(
     stack: Synthesis,
 ) -> None:
     [window] = {
-        float(function.properties["Environment"]["Variables"][names.ARMING_WINDOW_DAYS])
+        float(function.properties["Environment"]["Variables"][schema.ARMING_WINDOW_DAYS])
         for function in stack.resources("Lambda::Function")
     }
-    [retry] = stack.definition()["States"][names.PUBLISH_MESSAGE]["Retry"]
+    [retry] = stack.definition()["States"][schema.PUBLISH_MESSAGE]["Retry"]
     assert window + sum(pauses(retry)) / 86_400 < 365
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from load.figures import percentile, spread
+from lab.load.figures import percentile, spread
 
 pytestmark = pytest.mark.lab
 

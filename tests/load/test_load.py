@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from load.__main__ import main
-from load.connection import Pool, Target
-from load.workload import OPERATIONS, Workload
+from lab.load.__main__ import main
+from lab.load.connection import Pool, Target
+from lab.load.workload import OPERATIONS, Workload
 from tests.conformance.clock import eventually
 from tests.conformance.local_server import LocalServer
 
@@ -43,7 +43,7 @@ def test_a_run_accounts_for_what_it_sent(tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.mark.slow
 def test_ctrl_c_ends_it_with_the_report_so_far() -> None:
-    command = [sys.executable, "-m", "load", "--rate", "30", "--seconds", "600", "--streams", "2"]
+    command = [sys.executable, "-m", "lab.load", "--rate", "30", "--seconds", "600", "--streams", "2"]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
         assert process.stdout is not None
         assert "30 requests a second for 600 s" in process.stdout.readline()
@@ -124,7 +124,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch, kept_s: float, connections: int
 ) -> None:
     """The server may cut it while a request is on its way."""
-    monkeypatch.setattr("load.connection._KEPT_S", kept_s)
+    monkeypatch.setattr("lab.load.connection._KEPT_S", kept_s)
 
     async def scenario() -> None:
         opened: list[object] = []

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 from task_scheduler.aws.event_log import MOST_COPIED
 from task_scheduler.aws.sweeper import LEAST_TIMERS
 from task_scheduler.engine import TaskNotFoundError, TooLateError, UnavailableError
@@ -56,7 +56,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(target=tasks, delay=delays, size=sizes)
     def schedule(self, delay: float, size: int) -> Known:
-        due = timestamp.format(self.bench.clock.ms + int(delay * 1000))
+        due = timestamps.format(self.bench.clock.ms + int(delay * 1000))
         body = {"timestamp": due, "message": len(self.known), "more": "x" * size}
         task = new_task(body, task_id=str(uuid.UUID(int=len(self.known))), now_ms=self.bench.clock.ms)
         known = self.known[task.id] = Known(task, possible=frozenset([task.event]))
@@ -79,7 +79,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(known=tasks, delay=delays)
     def reschedule(self, known: Known, delay: float) -> None:
-        body = {"timestamp": timestamp.format(self.bench.clock.ms + int(delay * 1000)), "message": -len(self.known)}
+        body = {"timestamp": timestamps.format(self.bench.clock.ms + int(delay * 1000)), "message": -len(self.known)}
         now_ms = self.bench.clock.ms
         drafts: list[Task] = []
 
@@ -141,7 +141,7 @@ class Promises(RuleBasedStateMachine):
         emitted: dict[str, list[str]] = {}
         for emitted_ms, event in self.bench.emitted():
             fields = read_event(event)
-            assert emitted_ms >= timestamp.parse(fields["timestamp"]), "early"
+            assert emitted_ms >= timestamps.parse(fields["timestamp"]), "early"
             emitted.setdefault(fields["id"], []).append(event)
         logged = [event.task_id for event in self.bench.logged()]
         assert len(logged) == len(set(logged)), "a task is in the log twice"

@@ -17,8 +17,8 @@ from botocore import xform_name
 
 from docs.markdown import anchor
 from stacks.settings import Settings
+from task_scheduler.api.routes import ROUTES
 from task_scheduler.cli import app
-from task_scheduler.http.routes import ROUTES
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = [

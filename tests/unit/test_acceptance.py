@@ -16,7 +16,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from bench.cost import Cost, dollars
+from lab.bench.cost import Cost, dollars
 from stacks.account import PreconditionError
 from stacks.settings import PREFIX, Settings
 from tests.acceptance import __main__ as command

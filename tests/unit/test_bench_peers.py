@@ -5,14 +5,14 @@ from sys import executable
 
 import pytest
 
-from bench.peers.contenders import OURS, PEERS
-from bench.peers.contest import lateness
-from bench.peers.measure import sync_ms
-from bench.peers.ours import Ours, request, task
-from bench.peers.processes import PeerError, Process, memory_mib
-from bench.peers.protocol import APART_S, Peer
-from bench.peers.results import BURST_P99, CANCEL, Results, accepted, rivals
-from bench.peers.servers import found, missing
+from lab.bench.peers.contenders import OURS, PEERS
+from lab.bench.peers.contest import lateness
+from lab.bench.peers.measure import sync_ms
+from lab.bench.peers.ours import Ours, request, task
+from lab.bench.peers.processes import PeerError, Process, memory_mib
+from lab.bench.peers.protocol import APART_S, Peer
+from lab.bench.peers.results import BURST_P99, CANCEL, Results, accepted, rivals
+from lab.bench.peers.servers import found, missing
 
 pytestmark = pytest.mark.lab
 

@@ -42,7 +42,7 @@ def test_a_server_does_not_carry_what_only_other_commands_need() -> None:
     assert "granian" in loaded
     assert not {"rich", "pydantic", "typer", "task_scheduler.client"} & loaded
     assert {name for name in loaded if name.startswith("task_scheduler.cli.")} == {
-        *("task_scheduler.cli.display", "task_scheduler.cli.service", "task_scheduler.cli.serving"),
+        *("task_scheduler.cli.output", "task_scheduler.cli.service", "task_scheduler.cli.serve"),
     }
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from task_scheduler.cli import display
+from task_scheduler.cli import output
 from task_scheduler.client import Client, Task
 from tests.unit.fake_service import EVIL, TASK_ID, Service, answer, shown
 
@@ -37,7 +37,7 @@ def test_rows_in_a_terminal_have_colours_whole_ids_and_nothing_of_the_users_maki
     monkeypatch.delenv("NO_COLOR", raising=False)
     for width in (100, 40):
         monkeypatch.setenv("COLUMNS", str(width))
-        add = display.task_rows()
+        add = output.task_rows()
         add(task(message=EVIL))
         add(task(message="日本語" * 60))
     lines = screen.getvalue().splitlines()
@@ -60,4 +60,4 @@ def test_a_time_is_told_with_how_far_away_it_is() -> None:
         ("2026-12-03T10:01:00Z", "in 2 d 2 h"),
         ("2026-12-01T06:30:00Z", "1 h 30 min ago"),
     ):
-        assert display.moment_in_full(datetime.fromisoformat(when), now).endswith(f"({told})")
+        assert output.moment_in_full(datetime.fromisoformat(when), now).endswith(f"({told})")

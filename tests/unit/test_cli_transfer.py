@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import task_scheduler.client
-from task_scheduler.cli import app, lines
+from task_scheduler.cli import app, jsonl
 from task_scheduler.client import AsyncClient, Client, Status, Task
 from tests.unit.fake_service import TASK_ID, URL, answer, refusal, shown
 
@@ -122,7 +122,7 @@ def test_equal_lines_are_tasks_of_their_own_unless_they_have_one_id(shelf: Shelf
 
 
 def test_lines_that_are_refused_are_named_and_the_others_imported(shelf: Shelf, file: Path) -> None:
-    large = '{"message": "' + "x" * lines.MAX_LINE_BYTES * 2 + '"}'
+    large = '{"message": "' + "x" * jsonl.MAX_LINE_BYTES * 2 + '"}'
     write(
         file, LINE, "", "no json", "[1]", {"timestamp": "x"}, large, '{"message": NaN}', '{"message": "\\ud800"}', LINE
     )
@@ -264,7 +264,7 @@ def test_an_export_keeps_the_mode_of_a_file_and_follows_a_link(shelf: Shelf, fil
 def test_a_task_of_a_time_zone_is_written_with_its_clock_or_else_in_utc(
     due: str, zone: object, wall: str | None
 ) -> None:
-    line = json.loads(lines.line_of(task(timestamp=datetime.fromisoformat(due), extra={"timezone": zone})))
+    line = json.loads(jsonl.line_of(task(timestamp=datetime.fromisoformat(due), extra={"timezone": zone})))
     assert line["timezone"] == zone
     if wall is None:
         assert datetime.fromisoformat(line["timestamp"]) == datetime.fromisoformat(due)
@@ -274,7 +274,7 @@ def test_a_task_of_a_time_zone_is_written_with_its_clock_or_else_in_utc(
 
 @given(st.dictionaries(st.text(max_size=3) | st.just("id"), st.none() | st.integers() | st.text(), max_size=4))
 def test_a_key_is_made_of_the_content_alone(content: dict[str, Any]) -> None:
-    with lines.Keys() as keys, lines.Keys() as again:
+    with jsonl.Keys() as keys, jsonl.Keys() as again:
         first = keys.key(content)
         assert first.isascii()
         assert first.isprintable()
@@ -287,7 +287,7 @@ def test_a_key_is_made_of_the_content_alone(content: dict[str, Any]) -> None:
 @pytest.mark.parametrize("ends", ["\n", "\n\n \n", ""])
 def test_lines_are_numbered_as_in_the_file(ends: str) -> None:
     data = f"one{ends}\r\n{'x' * 5}\n\ntwo".encode()
-    found = list(lines.read_lines(io.BytesIO(data)))
+    found = list(jsonl.read_lines(io.BytesIO(data)))
     rows = data.decode().split("\n")
     assert [(line.number, line.data.decode().strip()) for line in found] == [
         (number, row.strip()) for number, row in enumerate(rows, 1) if row.strip()
@@ -313,7 +313,7 @@ def test_a_line_comes_as_soon_as_it_is_there() -> None:
             return len(piece)
 
     slow = Slow()
-    found = lines.read_lines(io.BufferedReader(slow))
+    found = jsonl.read_lines(io.BufferedReader(slow))
     assert next(found).data == b"one\n"
     assert slow.given == 1
     assert next(found).data == b"two\n"

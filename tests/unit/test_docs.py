@@ -9,15 +9,15 @@ import click
 import pytest
 from standardwebhooks import Webhook
 
-from bench.cost import Cost, dollars, million
 from docs.costs import idle_parts
 from docs.generate import PARTS, parts_of, regenerated
+from lab.bench.cost import Cost, dollars, million
 from stacks.settings import Settings
-from task_scheduler import timestamp
+from task_scheduler import timestamps
+from task_scheduler.api.routes import ROUTES
 from task_scheduler.aws.sweeper import Sweep
 from task_scheduler.cli import app
 from task_scheduler.engine import MAX_BATCH
-from task_scheduler.http.routes import ROUTES
 from task_scheduler.local.metrics import Metrics
 from task_scheduler.metrics import Metric
 from task_scheduler.task import MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUOTED_EVENT_BYTES, MAX_TAGS, new_task
@@ -107,9 +107,9 @@ def test_the_metrics_of_the_local_engine_are_those_in_the_code() -> None:
 @pytest.mark.parametrize(("written", "zone", "instant"), [row[:3] for row in rows(TIME_ZONES, "Gaps and folds")])
 def test_the_wall_clock_times_are_worked_out_as_the_page_says(written: str, zone: str, instant: str) -> None:
     body = {"timestamp": written.strip("`"), "timezone": zone.strip("`"), "message": "ring"}
-    now_ms = timestamp.parse("2026-09-01")
+    now_ms = timestamps.parse("2026-09-01")
     task = new_task(body, task_id="7212730d-85ba-4037-a648-b77db15ff8b1", now_ms=now_ms)
-    assert f"`{timestamp.format(task.due_ms)}`" == instant
+    assert f"`{timestamps.format(task.due_ms)}`" == instant
 
 
 def test_the_receiver_of_webhooks_in_the_page_verifies() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from task_scheduler.cli.display import iso
 from task_scheduler.cli.doctor import Finding, examine
+from task_scheduler.cli.output import iso
 from task_scheduler.client import Client
 from tests.unit.fake_service import Stream, answer, position, refusal, shown
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from starlette.routing import compile_path
 
-from task_scheduler.http.api import Api
-from task_scheduler.http.gateway import Handler, handler
-from task_scheduler.http.message import UNKEPT, Request, Response, json_response
-from task_scheduler.http.routes import ROUTES, Context, Route
+from task_scheduler.api.apigateway import Handler, handler
+from task_scheduler.api.app import Api
+from task_scheduler.api.message import UNKEPT, Request, Response, json_response
+from task_scheduler.api.routes import ROUTES, Context, Route
 from tests.unit.memory_engine import MemoryEngine
 
 SECRET = "the-configured-secret"  # noqa: S105 - of nothing

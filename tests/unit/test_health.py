@@ -6,10 +6,10 @@ import json
 import pytest
 
 from task_scheduler import __version__
+from task_scheduler.api.app import Api
+from task_scheduler.api.message import Request
+from task_scheduler.api.routes import Context
 from task_scheduler.engine import Health
-from task_scheduler.http.api import Api
-from task_scheduler.http.message import Request
-from task_scheduler.http.routes import Context
 from task_scheduler.metrics import Metric
 from tests.unit.memory_engine import MemoryEngine
 from tests.unit.observations import Observations

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from task_scheduler.api import sse
 from task_scheduler.engine import UnavailableError
-from task_scheduler.http import sse
 from tests.unit.memory_engine import MemoryEngine
 
 

@@ -8,8 +8,8 @@ import pytest
 from openapi_spec_validator import validate
 
 from task_scheduler import __version__
-from task_scheduler.http.errors import _STATUSES
-from task_scheduler.http.routes import ROUTES, openapi
+from task_scheduler.api.errors import _STATUSES
+from task_scheduler.api.routes import ROUTES, openapi
 from task_scheduler.task import HORIZON_MS, MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUOTED_EVENT_BYTES, new_task
 
 METHODS = {"get", "post", "put", "patch", "delete"}

@@ -2,7 +2,6 @@
 
 import json
 import re
-from importlib import resources
 from pathlib import Path
 from typing import Final
 from zipfile import ZipFile
@@ -10,15 +9,15 @@ from zipfile import ZipFile
 import pytest
 from flit_core import buildapi  # type: ignore[import-untyped]  # it comes without types
 
-from task_scheduler.http.api import Api
-from task_scheduler.http.gateway import Handler, handler
-from task_scheduler.http.pages import ASSETS
-from task_scheduler.http.routes import Context
+from task_scheduler.api.apigateway import Handler, handler
+from task_scheduler.api.app import Api
+from task_scheduler.api.routes import Context
+from task_scheduler.api.static import ASSETS
 from tests.unit.memory_engine import MemoryEngine
 from tests.unit.test_gateway import proxied
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-CONSOLE: Final = ROOT / "task_scheduler/http/console"
+CONSOLE: Final = ROOT / "task_scheduler/api/console"
 VIEWER: Final = ROOT / "node_modules/swagger-ui-dist"
 PAGES: Final = {"/": "index.html", "/docs": "docs.html"}
 COPIES: Final = {
@@ -28,7 +27,7 @@ COPIES: Final = {
     "swagger-ui-LICENSE.txt": "LICENSE",
     "swagger-ui-NOTICE.txt": "NOTICE",
 }
-OURS: Final = sorted(file for file in CONSOLE.iterdir() if not file.name.startswith("swagger-ui"))
+OURS: Final = sorted(file for file in CONSOLE.iterdir() if file.is_file())
 
 
 @pytest.fixture
@@ -37,20 +36,19 @@ def call() -> Handler:
 
 
 def test_every_file_is_served_and_every_name_is_a_file() -> None:
-    assert {*ASSETS, *PAGES.values()} == {file.name for file in CONSOLE.iterdir()}
-    assert {file.name for file in resources.files("task_scheduler.http").joinpath("console").iterdir()} >= {*ASSETS}
+    assert {*ASSETS, *PAGES.values()} == {file.name for file in CONSOLE.rglob("*") if file.is_file()}
 
 
 def test_the_wheel_carries_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     with ZipFile(tmp_path / buildapi.build_wheel(str(tmp_path))) as wheel:
-        carried = {Path(name).name for name in wheel.namelist() if "/http/console/" in name}
+        carried = {Path(name).name for name in wheel.namelist() if "/api/console/" in name}
     assert carried == {*ASSETS, *PAGES.values()}
 
 
 @pytest.mark.parametrize("name", COPIES)
 def test_the_viewer_is_the_one_that_package_json_pins(name: str) -> None:
-    assert (CONSOLE / name).read_bytes() == (VIEWER / COPIES[name]).read_bytes()
+    assert (CONSOLE / "vendor" / name).read_bytes() == (VIEWER / COPIES[name]).read_bytes()
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.name)
@@ -92,7 +90,7 @@ def test_the_console_loads_all_of_its_modules_ahead() -> None:
 def test_the_pages_come_through_api_gateway_as_they_are(call: Handler) -> None:
     for path in [*PAGES, *(f"/assets/{name}" for name in ASSETS)]:
         found = call(proxied("GET", path, headers={}), None)
-        file = CONSOLE / PAGES.get(path, path.rpartition("/")[2])
+        [file] = CONSOLE.rglob(PAGES.get(path, path.rpartition("/")[2]))
         assert (found["statusCode"], found["isBase64Encoded"]) == (200, False)
         assert found["body"].encode() == file.read_bytes()
         assert len(json.dumps(found)) < 6_000_000  # what a function may answer (AWS, Lambda quotas)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from task_scheduler.api.errors import BadRequestError
+from task_scheduler.api.query import MAX_LIMIT, Query, cursor
 from task_scheduler.engine import Place, TaskQuery
-from task_scheduler.http.errors import BadRequestError
-from task_scheduler.http.query import MAX_LIMIT, Query, cursor
 from task_scheduler.task import Status
 
 PLACES = st.builds(Place, st.integers(-(2**62), 2**62), st.uuids().map(str))

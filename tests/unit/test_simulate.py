@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import simulate
-from bench.cost import LARGE, Cost, Deployment
-from bench.scale import limits, page, scenarios
-from bench.scale.limits import DEPLOYED, LARGE_REGION, SMALL_REGION, Design, Quotas, ceilings
-from bench.scale.model import Arrivals, World
-from bench.scale.plot import chart, thinned
-from bench.scale.run import Bucket, Run
+from lab.bench import simulate
+from lab.bench.cost import LARGE, Cost, Deployment
+from lab.bench.scale import limits, page, scenarios
+from lab.bench.scale.limits import DEPLOYED, LARGE_REGION, SMALL_REGION, Design, Quotas, ceilings
+from lab.bench.scale.model import Arrivals, World
+from lab.bench.scale.plot import chart, thinned
+from lab.bench.scale.run import Bucket, Run
 from task_scheduler.aws import clients
 from task_scheduler.aws.sweeper import Sweeper
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from task_scheduler import timestamp
-from task_scheduler.aws.timer import wait_until_ms
+from task_scheduler import timestamps
+from task_scheduler.aws.executions import wait_until_ms
 from task_scheduler.task import Task
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,7 +25,7 @@ def exact_ms(instant: datetime) -> Fraction:
 
 @given(instants, st.sampled_from(["T", "t", " "]))
 def test_every_form_of_isoformat_means_the_first_millisecond_not_before_it(instant: datetime, separator: str) -> None:
-    assert 0 <= timestamp.parse(instant.isoformat(separator)) - exact_ms(instant) < 1
+    assert 0 <= timestamps.parse(instant.isoformat(separator)) - exact_ms(instant) < 1
 
 
 @given(instants, digits)
@@ -33,12 +33,12 @@ def test_any_number_of_digits_is_never_early_and_less_than_a_millisecond_late(in
     second = instant.replace(microsecond=0)
     offset = second.strftime("%z")
     text = f"{second.replace(tzinfo=None).isoformat()}.{fraction}{offset}"
-    assert 0 <= timestamp.parse(text) - (exact_ms(second) + Fraction(f"0.{fraction}") * 1000) < 1
+    assert 0 <= timestamps.parse(text) - (exact_ms(second) + Fraction(f"0.{fraction}") * 1000) < 1
 
 
 @given(instants)
 def test_the_wait_on_aws_ends_on_a_whole_second_never_early_and_less_than_a_second_late(instant: datetime) -> None:
-    due_ms = timestamp.parse(instant.isoformat())
+    due_ms = timestamps.parse(instant.isoformat())
     end_ms = wait_until_ms(Task(id="", due_ms=due_ms, event="", created_ms=0))
     assert end_ms % 1000 == 0
     assert 0 <= end_ms - due_ms < 1000
@@ -46,17 +46,17 @@ def test_the_wait_on_aws_ends_on_a_whole_second_never_early_and_less_than_a_seco
 
 @given(instants)
 def test_what_is_formatted_reads_back_as_the_same_instant_and_sorts_by_time(instant: datetime) -> None:
-    ms = timestamp.parse(instant.isoformat())
-    text = timestamp.format(ms)
-    assert timestamp.parse(text) == ms
+    ms = timestamps.parse(instant.isoformat())
+    text = timestamps.format(ms)
+    assert timestamps.parse(text) == ms
     assert len(text) == len("2026-11-21T09:00:00.000Z")
-    assert timestamp.format(ms - 1) < text < timestamp.format(ms + 1)
+    assert timestamps.format(ms - 1) < text < timestamps.format(ms + 1)
 
 
 @given(st.text())
 def test_no_text_at_all_does_worse_than_being_refused(text: str) -> None:
     with contextlib.suppress(ValueError):  # any other error fails
-        timestamp.parse(text)
+        timestamps.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_no_text_at_all_does_worse_than_being_refused(text: str) -> None:
     ],
 )
 def test_forms_that_browsers_and_python_write_are_understood(text: str, meaning: str) -> None:
-    assert timestamp.format(timestamp.parse(text)) == meaning
+    assert timestamps.format(timestamps.parse(text)) == meaning
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_forms_that_browsers_and_python_write_are_understood(text: str, meaning:
 )
 def test_what_is_no_time_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        timestamp.parse(text)
+        timestamps.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_what_is_no_time_is_refused_with_the_reason(text: str, reason: str) -> N
     ],
 )
 def test_durations_are_seconds_or_carry_a_unit(value: object, ms: int) -> None:
-    assert timestamp.parse_duration(value) == ms
+    assert timestamps.parse_duration(value) == ms
 
 
 @pytest.mark.parametrize("value", [True, None, "", "s", "30", "30 s", "-5s", "1w", "1e3s", -1, -0.1, [], {}, "٣s"])
 def test_what_is_no_duration_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="must"):
-        timestamp.parse_duration(value)
+        timestamps.parse_duration(value)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from task_scheduler import timestamp
+from task_scheduler import timestamps
 from task_scheduler.wall_clock import find_zone
 
 zones = st.sampled_from(sorted(zoneinfo.available_timezones())).map(ZoneInfo)
@@ -36,7 +36,7 @@ def test_a_zone_with_whole_hours_or_without_is_never_early(instant: datetime) ->
     zone = instant.tzinfo
     assert isinstance(zone, ZoneInfo)
     for meant in instants_that_show(wall, zone)[:1]:
-        late = datetime.fromisoformat(timestamp.format(timestamp.parse(wall.isoformat(), zone))) - meant
+        late = datetime.fromisoformat(timestamps.format(timestamps.parse(wall.isoformat(), zone))) - meant
         assert timedelta() <= late < timedelta(milliseconds=1)
 
 
@@ -62,13 +62,13 @@ def test_a_zone_with_whole_hours_or_without_is_never_early(instant: datetime) ->
     ],
 )
 def test_real_days(wall: str, zone: str, instant: str) -> None:
-    assert timestamp.format(timestamp.parse(wall, find_zone(zone))) == instant
+    assert timestamps.format(timestamps.parse(wall, find_zone(zone))) == instant
 
 
 @pytest.mark.parametrize(("wall", "zone"), [("0001-01-01", "Asia/Tokyo"), ("9999-12-31T23:59", "America/New_York")])
 def test_a_time_whose_instant_has_no_year_is_refused(wall: str, zone: str) -> None:
     with pytest.raises(ValueError, match=r"^must lie in the years 1 to 9999$"):
-        timestamp.parse(wall, find_zone(zone))
+        timestamps.parse(wall, find_zone(zone))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Benchmarks, load and fault injection: no part of the product."""

@@ -1,0 +1,245 @@
+"""The local engine beside the limit: what it accepts, how late it is, what it takes, at a thousand and at a million."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+
+from lab.bench.arrivals import arrivals
+from lab.bench.limit import committing, heap_timer
+from lab.bench.report import Row, machine, shown
+from lab.bench.serving import LIMIT, Serving, fill, now_ms, serving
+from lab.load.connection import Connection, Pool
+from lab.load.figures import percentile
+from lab.load.streams import Streams
+from task_scheduler import timestamps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BODY: Final = {"in": 3600, "message": {"text": "hello", "number": 1}}
+_OK: Final = 200
+_BATCH: Final = 100  # tasks in one request
+_AHEAD_MS: Final = 1_500
+_PATIENCE_S: Final = 60
+_CALLS: Final = 200
+_PER_SECOND: Final = 1_000
+_LISTENERS: Final = 1_000
+
+
+def run(*, rounds: int, quick: bool) -> dict[str, str]:
+    """Measure all; `quick` measures little, to see that it works."""
+    pending, many, seconds = (1_000, 5_000, 3) if quick else (100_000, 1_000_000, 300)
+    rows: list[Row] = []
+    with TemporaryDirectory(prefix="task-scheduler-bench-") as name:
+        folder = Path(name)
+        rows += _accepted(folder, rounds, seconds=0.5 if quick else 3)
+        fill(folder / "pending.db", pending)
+        with serving(folder / "pending.db") as server:
+            rows += _lateness(server, folder, rounds, pending)
+            rows += [_sustained(server, seconds), _fan_out(server, rounds, 100 if quick else _LISTENERS)]
+        fill(folder / "few.db", 1_000)
+        fill(folder / "many.db", many)
+        rows += [*_at_size(folder, rounds, many), _after_a_crash(folder / "many.db", rounds, many)]
+    return {"table": f"{shown(rows)}\n\nMeasured {machine(['granian', 'uvloop', 'starlette', 'uvicorn'])}"}
+
+
+def _accepted(folder: Path, rounds: int, *, seconds: float) -> list[Row]:
+    """Measure what is accepted and on the disk, in turns with the limit."""
+    rows = []
+    with serving(folder / "ours.db") as ours, serving(folder / "limit.db", LIMIT) as limit:
+        for connections in (32, 8, 1):
+            taken: dict[str, list[float]] = {"ours": [], "limit": []}
+            for _ in range(rounds):
+                for name, server in (("limit", limit), ("ours", ours)):
+                    taken[name].append(uvloop.run(_closed_loop(server, connections, seconds)))
+            what = f"accepted and on the disk, {connections} connection{'s' if connections > 1 else ''}"
+            rows.append(Row(what, "a second", taken["ours"], taken["limit"], "0.7 of the limit at least"))
+    return rows
+
+
+async def _closed_loop(server: Serving, connections: int, seconds: float) -> float:
+    """Send the next request on each connection when the last one is answered; return answers a second."""
+    body = json.dumps(_BODY).encode()
+    request = server.target.head("POST", "/schedule", {"content-type": "application/json"}, body)
+    began = time.perf_counter()
+
+    async def sender() -> int:
+        connection = Connection()
+        await server.target.connect(connection)
+        sent = 0
+        while time.perf_counter() < began + seconds:
+            status, _ = await connection.send(request)
+            assert status == _OK  # noqa: S101 - an overloaded server would be measured by its refusals
+            sent += 1
+        connection.close()
+        return sent
+
+    answers = await asyncio.gather(*(sender() for _ in range(connections)))
+    return sum(answers) / (time.perf_counter() - began)
+
+
+def _lateness(server: Serving, folder: Path, rounds: int, pending: int) -> list[Row]:
+    """Measure when messages come to a listener, beside a heap timer that only wakes up, and one that commits too."""
+    rows = []
+    for name, spread_ms, most in (("at one moment", 0, "25 ms at most"), ("spread over 10 s", 10_000, "2 ms at most")):
+        ours, bare, durable = [], [], []
+        for turn in range(rounds):
+            offsets = [spread_ms * number // _PER_SECOND for number in range(_PER_SECOND)]
+            bare.append(p99(heap_timer(_soon(offsets))))
+            with committing(folder / f"timer-{spread_ms}-{turn}.db") as note:
+                durable.append(p99(heap_timer(_soon(offsets), note)))
+            ours.append(p99(uvloop.run(_late(server, offsets))))
+        what = f"lateness p99, 1,000 due {name}, {pending:,} pending; until a listener has it"
+        rows.append(Row(what, "ms", ours, bare, most))
+        rows.append(Row("the same, beside a timer that commits what it wakes for", "ms", ours, durable))
+    return rows
+
+
+def _soon(offsets: list[int]) -> list[int]:
+    return [now_ms() + 200 + offset for offset in offsets]
+
+
+async def _late(server: Serving, offsets: list[int]) -> list[float]:
+    first = now_ms() + _AHEAD_MS
+    pool = Pool(server.target)
+    async with arrivals(server.target) as came:
+        due: dict[str, int] = {}
+        tasks = [{"timestamp": timestamps.format(first + offset), "message": "due"} for offset in offsets]
+        for start in range(0, len(tasks), _BATCH):
+            batch = tasks[start : start + _BATCH]
+            status, answer = await pool.send("POST", "/schedule/batch", {"tasks": batch})
+            assert status == _OK  # noqa: S101 - nothing would be measured
+            made = [result["id"] for result in json.loads(answer)["results"]]
+            due |= dict(zip(made, (first + offset for offset in offsets[start : start + _BATCH]), strict=True))
+        await came.wait_for(set(due), seconds=_PATIENCE_S)
+        pool.close()
+        return came.late_ms(due)
+
+
+def _sustained(server: Serving, seconds: int) -> Row:
+    late = uvloop.run(_steady(server, seconds))
+    what = f"1,000 a second accepted while 1,000 a second fall due, {seconds} s: lateness p99, no error"
+    return Row(what, "ms", [p99(late)], to_reach="100 ms at most")
+
+
+async def _steady(server: Serving, seconds: int) -> list[float]:
+    """Send each request at its planned time, whatever becomes of the others; return how late the messages came."""
+    pool = Pool(server.target)
+    due: dict[str, int] = {}
+
+    async def schedule(at: float) -> None:
+        await asyncio.sleep(max(0.0, at - time.perf_counter()))
+        status, answer = await pool.send("POST", "/schedule", {"in": 2, "message": "due"})
+        assert status == _OK, answer  # noqa: S101 - no error is a part of the figure
+        made = json.loads(answer)
+        due[made["id"]] = timestamps.parse(made["timestamp"])
+
+    async with arrivals(server.target) as came:
+        for _ in range(seconds):
+            began = time.perf_counter()
+            async with asyncio.TaskGroup() as sending:
+                for number in range(_PER_SECOND):
+                    sending.create_task(schedule(began + number / _PER_SECOND))
+            await asyncio.sleep(max(0.0, began + 1 - time.perf_counter()))
+        await came.wait_for(set(due), seconds=_PATIENCE_S)
+        pool.close()
+        return came.late_ms(due)
+
+
+def _fan_out(server: Serving, rounds: int, listeners: int) -> Row:
+    delays = uvloop.run(_one_to_all(server, rounds, listeners))
+    return Row(f"{listeners:,} listeners, one event to all, p99", "ms", delays, to_reach="250 ms at most")
+
+
+async def _one_to_all(server: Serving, rounds: int, listeners: int) -> list[float]:
+    streams = Streams(server.target, listeners)
+    await streams.open()
+    pool = Pool(server.target)
+    found = []
+    for _ in range(rounds):
+        before = len(streams.delays.ms)
+        await pool.send("POST", "/schedule", {"in": 0, "message": "to all"})
+        async with asyncio.timeout(_PATIENCE_S):
+            while len(streams.delays.ms) < before + listeners:  # noqa: ASYNC110 - they count, and tell nobody
+                await asyncio.sleep(0.01)
+        found.append(p99(list(streams.delays.ms[before:])))
+    await streams.close()
+    pool.close()
+    return found
+
+
+def _at_size(folder: Path, rounds: int, many: int) -> list[Row]:
+    """Measure the same calls and the memory with many tasks and with a thousand, in turns."""
+    calls: dict[str, Callable[[int], tuple[str, str, object]]] = {
+        "get": lambda number: ("GET", f"/tasks/{number:08x}-0000-4000-8000-000000000000", None),
+        "list page": lambda _: ("GET", "/tasks?status=scheduled&limit=50", None),
+        "reschedule": lambda number: ("PATCH", f"/tasks/{number:08x}-0000-4000-8000-000000000000", {"in": "2h"}),
+        "cancel": lambda number: ("DELETE", f"/tasks/{number:08x}-0000-4000-8000-000000000000", None),
+    }
+    taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in calls}
+    memory: tuple[list[float], list[float]] = ([], [])
+    with serving(folder / "many.db") as much, serving(folder / "few.db") as little:
+        for turn in range(rounds):
+            for server, place in ((little, 1), (much, 0)):
+                for name, call in calls.items():
+                    first = turn * (1_000 // rounds)
+                    numbers = range(first, first + min(_CALLS, 1_000 // rounds))
+                    taken[name][place].append(uvloop.run(_median_ms(server, [call(number) for number in numbers])))
+                memory[place].append(server.memory_mib())
+    rows = [
+        Row(f"{name}, {many:,} pending, beside 1,000", "ms", *taken[name], to_reach="1.2 of it at most")
+        for name in calls
+    ]
+    return [*rows, Row(f"memory, {many:,} pending, beside 1,000", "MiB", *memory, to_reach="80 MB; 10 MB more at most")]
+
+
+async def _median_ms(server: Serving, calls: list[tuple[str, str, object]]) -> float:
+    pool = Pool(server.target)
+    taken = []
+    for method, path, body in calls:
+        began = time.perf_counter()
+        status, answer = await pool.send(method, path, body)
+        taken.append((time.perf_counter() - began) * 1000)
+        assert status == _OK, answer  # noqa: S101 - an error would be quick
+    pool.close()
+    return median(taken)
+
+
+def _after_a_crash(data: Path, rounds: int, many: int) -> Row:
+    """Kill the server before a task is due, and measure from the next start until it was emitted."""
+    taken = []
+    for _ in range(rounds):
+        with serving(data) as server:
+            _, task_id = uvloop.run(_schedule_soon(server))
+            server.kill()
+        time.sleep(0.6)
+        with serving(data) as server:
+            taken.append(uvloop.run(_emitted_ms(server, task_id)) - server.spawned_ms)
+    return Row(f"first due task emitted after kill -9, {many:,} pending", "ms", taken, to_reach="1,000 ms at most")
+
+
+async def _schedule_soon(server: Serving) -> tuple[int, str]:
+    pool = Pool(server.target)
+    status, answer = await pool.send("POST", "/schedule", {"in": 0.5, "message": "overdue"})
+    pool.close()
+    return status, json.loads(answer)["id"]
+
+
+async def _emitted_ms(server: Serving, task_id: str) -> int:
+    pool = Pool(server.target)
+    async with asyncio.timeout(_PATIENCE_S):
+        while (task := await pool.json(f"/tasks/{task_id}"))["status"] != "emitted":  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+    pool.close()
+    return timestamps.parse(task["emitted_at"])
+
+
+def p99(values: list[float]) -> float:
+    """Return what 99 of 100 are not above."""
+    return percentile(sorted(values), 0.99)

@@ -1,0 +1,61 @@
+"""The API behind API Gateway: a proxy event in, a proxy answer out (AWS, proxy integration, format 1.0)."""
+
+import base64
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from task_scheduler.api.app import Api
+from task_scheduler.api.message import Request, Response, query_fields
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+def handler(api: Api) -> Handler:
+    """Return a Lambda handler that answers the proxy events of a REST API."""
+
+    def answer(event: dict[str, Any], _context: object) -> dict[str, Any]:
+        request = _request(event)
+        return _response(_complete(api.answer(request)), with_body=request.method != "HEAD")
+
+    return answer
+
+
+def _complete(answering: Coroutine[None, None, Response]) -> Response:
+    """Run a coroutine to its end without an event loop: an engine in Lambda blocks, and so never waits."""
+    try:
+        answering.send(None)
+    except StopIteration as stop:
+        response: Response = stop.value
+        return response
+    raise RuntimeError("This engine needs an event loop.")
+
+
+def _request(event: dict[str, Any]) -> Request:
+    """Read an event; what a request has nothing of, such as a query, is null in it."""
+    path: str = event["path"]
+    body: str = event.get("body") or ""
+    headers = {**(event.get("headers") or {})}  # the last of each name, where the local server takes the first
+    headers |= {name: values[0] for name, values in (event.get("multiValueHeaders") or {}).items() if values}
+    parameters = event.get("multiValueQueryStringParameters") or {}
+    query, repeated = query_fields((name, value) for name, values in parameters.items() for value in values)
+    return Request(
+        method=event["httpMethod"],
+        path=path,
+        headers={name.lower(): value for name, value in headers.items()},
+        query=query or event.get("queryStringParameters") or {},
+        repeated=repeated,
+        body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass"),
+        seen_path=event["requestContext"].get("path") or path,
+    )
+
+
+def _response(answer: Response, *, with_body: bool) -> dict[str, Any]:
+    if not isinstance(answer.body, bytes):
+        raise TypeError("An integration answers at once: give the API a context that does not stream.")
+    headers = {"content-type": answer.content_type, **answer.headers}
+    return {
+        "statusCode": answer.status,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "body": answer.body.decode() if with_body else "",
+        "isBase64Encoded": False,
+    }

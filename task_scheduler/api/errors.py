@@ -1,0 +1,66 @@
+"""Which HTTP status each error is answered with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from task_scheduler.api.message import Response, error_response
+from task_scheduler.engine import (
+    BusyError,
+    KeyConflictError,
+    KeyOfEndedTaskError,
+    NotAttemptedError,
+    TaskNotFoundError,
+    TooLateError,
+    UnavailableError,
+)
+from task_scheduler.task import InvalidTaskError, TaskTooLargeError
+
+INTERNAL_ERROR: Final = "Something went wrong on our side; it was logged. Please try again later."
+
+
+class BadRequestError(ValueError):
+    """The request is malformed; `errors` has a sentence for each mistake."""
+
+    def __init__(self, *errors: str) -> None:
+        super().__init__(" ".join(errors))
+        self.errors = errors
+
+
+class BodyTooLargeError(ValueError):
+    """The request's body is larger than any task could need."""
+
+
+class UnauthorizedError(Exception):
+    """The secret is missing or wrong."""
+
+
+_STATUSES: Final[Mapping[type[Exception], int]] = {
+    BadRequestError: 400,
+    InvalidTaskError: 400,
+    UnauthorizedError: 401,
+    TaskNotFoundError: 404,
+    TooLateError: 409,
+    KeyConflictError: 409,
+    KeyOfEndedTaskError: 409,
+    TaskTooLargeError: 413,
+    BodyTooLargeError: 413,
+    UnavailableError: 503,
+    NotAttemptedError: 503,
+    BusyError: 503,
+}
+
+
+def explain(error: Exception) -> tuple[int, Sequence[str]] | None:
+    """Return the status and the sentences of a known error, or None: then it is a fault of ours."""
+    status = _STATUSES.get(type(error))
+    if status is None:
+        return None
+    return status, error.errors if isinstance(error, BadRequestError | InvalidTaskError) else [str(error)]
+
+
+def respond(error: Exception) -> Response | None:
+    """Return the answer to a known error, or None: then it is a fault of ours."""
+    explained = explain(error)
+    if explained is None:
+        return None
+    return error_response(*explained)

@@ -1,0 +1,93 @@
+"""Puts the parts together from the environment variables that the stack sets."""
+
+import os
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+from task_scheduler.aws import schema
+from task_scheduler.aws.clients import client
+from task_scheduler.aws.engine import AwsEngine
+from task_scheduler.aws.event_log import EventLog
+from task_scheduler.aws.executions import Timer
+from task_scheduler.aws.pending_count import Census
+from task_scheduler.aws.recorder import Recorder
+from task_scheduler.aws.secret import StoredSecret
+from task_scheduler.aws.sweeper import Sweeper
+from task_scheduler.aws.task_store import Registry
+from task_scheduler.metrics import Observer
+
+_THREADS: Final = 8  # for the items of a batch; a client has ten connections (botocore, max_pool_connections)
+
+
+def now_ms() -> int:
+    """Return the system's time."""
+    return time.time_ns() // 1_000_000
+
+
+@cache
+def _dynamodb(*, poll: bool, once: bool) -> Any:  # noqa: ANN401 - as of client()
+    """Return the client of each kind, shared by both tables: each one more takes its time at every start."""
+    return client("dynamodb", poll=poll, once=once)
+
+
+@cache
+def registry() -> Registry:
+    """Return the tasks table."""
+    return Registry(
+        _dynamodb(poll=False, once=False),
+        os.environ[schema.TASKS_TABLE],
+        retention_days=_days(schema.TASK_RETENTION_DAYS),
+    )
+
+
+@cache
+def event_log(*, poll: bool = False) -> EventLog:
+    """Return the events table."""
+    table = os.environ[schema.EVENTS_TABLE]
+    days = _days(schema.EVENT_RETENTION_DAYS)
+    return EventLog(
+        _dynamodb(poll=poll, once=False), table, os.environ[schema.TASKS_TABLE], retention_days=days, now_ms=now_ms
+    )
+
+
+@cache
+def timer() -> Timer:
+    """Return the state machine's executions."""
+    return Timer(client("stepfunctions"), os.environ[schema.STATE_MACHINE_ARN])
+
+
+def engine(observer: Observer, *, polls: bool = False) -> AwsEngine:
+    """Return the engine behind the API, or the one behind its event stream, which polls."""
+    log = event_log(poll=polls)
+    window = _days(schema.ARMING_WINDOW_DAYS)
+    return AwsEngine(
+        registry(), timer(), log, arming_window_days=window, now_ms=now_ms, observer=observer, threads=_THREADS
+    )
+
+
+def recorder(observer: Observer) -> Recorder:
+    """Return what writes emissions down."""
+    return Recorder(_dynamodb(poll=False, once=True), registry(), event_log(), now_ms=now_ms, observer=observer)
+
+
+def sweeper(observer: Observer) -> Sweeper:
+    """Return the safety net."""
+    window = _days(schema.ARMING_WINDOW_DAYS)
+    return Sweeper(registry(), timer(), recorder(observer), arming_window_days=window, now_ms=now_ms)
+
+
+def census() -> Census:
+    """Return what counts the tasks that are scheduled."""
+    return Census(registry())
+
+
+def secrets() -> Callable[[], tuple[str, ...]] | StoredSecret:
+    """Return what tells the valid secrets: none where the deployment has none."""
+    arn = os.environ.get(schema.SECRET_ARN)
+    return StoredSecret(client("secretsmanager"), arn, now_ms=now_ms) if arn else tuple
+
+
+def _days(name: str) -> float:
+    return float(os.environ[name])

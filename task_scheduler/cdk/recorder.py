@@ -1,0 +1,91 @@
+"""The recorder: takes every emitted event off the topic and writes it down."""
+
+from typing import Final
+
+from aws_cdk import Acknowledgment, Duration, Names, Validations
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from stacks.settings import Settings
+from task_scheduler.cdk.python_function import PythonFunction, Shared
+
+TIMEOUT_SECONDS: Final = 30
+
+
+class Recorder(Construct):
+    """Topic -> queue -> function; what cannot be recorded in ten attempts is set aside for two weeks."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        topic: sns.ITopic,
+        shared: Shared,
+        settings: Settings,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.dead_letters: Final = queue(self, "DeadLetters")
+        events = queue(
+            self,
+            "Events",
+            # Six times the function's timeout, so that a throttled batch is not handed out twice:
+            # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+            visibility_timeout=Duration.seconds(6 * TIMEOUT_SECONDS),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=10),
+        )
+        self.events: Final = events
+        topic.add_subscription(subscriptions.SqsSubscription(events, raw_message_delivery=True))
+        self.function: Final = PythonFunction(
+            self,
+            "Function",
+            shared=shared,
+            handler="recorder",
+            description="Records what was emitted",
+            timeout_seconds=TIMEOUT_SECONDS,
+        )
+        # Not event_sources.SqsEventSource, which grants more than Lambda needs; but under the same name, as an upgrade
+        # cannot put a mapping of another name in place of this one. What Lambda needs is listed here:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-lambda-function-trigger.html
+        self.function.may("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", on=events.queue_arn)
+        self.function.add_event_source_mapping(
+            f"SqsEventSource:{Names.node_unique_id(events.node)}",
+            event_source_arn=events.queue_arn,
+            batch_size=10,
+            report_batch_item_failures=True,
+            # All of them write to one counter; and a crowd of tasks due at once must not take the whole
+            # concurrency of the account from the API.
+            max_concurrency=settings.recorder_concurrency,
+        )
+        Validations.of(self).acknowledge(
+            Acknowledgment(id="Serverless-SQSRedrivePolicy", reason="Where dead letters go needs none of its own"),
+            Acknowledgment(
+                id="Serverless-SNSRedrivePolicy",
+                reason="The sweeper records what the queue has not got, from the timer",
+            ),
+            Acknowledgment(
+                id="Serverless-LambdaEventSourceMappingDestination",
+                reason="Of a queue it cannot have one; the queue sets aside what failed ten times",
+            ),
+        )
+
+
+def queue(
+    scope: Construct,
+    construct_id: str,
+    *,
+    visibility_timeout: Duration | None = None,
+    dead_letter_queue: sqs.DeadLetterQueue | None = None,
+) -> sqs.Queue:
+    """Define a queue; TLS only, encrypted with SQS's own key (free), kept as long as SQS can."""
+    return sqs.Queue(
+        scope,
+        construct_id,
+        enforce_ssl=True,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        retention_period=Duration.days(14),
+        visibility_timeout=visibility_timeout,
+        dead_letter_queue=dead_letter_queue,
+    )

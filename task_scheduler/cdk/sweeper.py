@@ -1,0 +1,52 @@
+"""The sweeper: once a minute looks for tasks that the straight way has not served."""
+
+from typing import Final
+
+from aws_cdk import Acknowledgment, Duration, Validations
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from task_scheduler.cdk.python_function import PythonFunction, Shared
+
+_MAX_AGE: Final = Duration.minutes(1)  # the shortest that both services take; by then the next one is due
+
+
+class Sweeper(Construct):
+    """A rule and a function."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        shared: Shared,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.function: Final = PythonFunction(
+            self,
+            "Function",
+            shared=shared,
+            handler="sweeper",
+            description="Starts parked tasks and mends overdue ones",
+            timeout_seconds=55,  # less than the minute between two runs
+        )
+        # Neither EventBridge nor Lambda may keep an invocation for later, as both would for hours: after a shortage of
+        # execution environments all that had been missed would run at once.
+        self.function.configure_async_invoke(max_event_age=_MAX_AGE, retry_attempts=0)
+        events.Rule(
+            self,
+            "EveryMinute",
+            schedule=events.Schedule.rate(Duration.minutes(1)),
+            targets=[targets.LambdaFunction(self.function, max_event_age=_MAX_AGE, retry_attempts=0)],
+        )
+        Validations.of(self).acknowledge(
+            Acknowledgment(
+                id="Serverless-EventBusDLQ",
+                reason="The next minute's sweep does what one missed; an alarm tells of none",
+            ),
+            Acknowledgment(
+                id="Serverless-LambdaAsyncFailureDestination",
+                reason="The next minute's sweep does what one missed; there is nothing in an invocation to keep",
+            ),
+        )

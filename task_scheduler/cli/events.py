@@ -1,0 +1,88 @@
+"""The command that looks at what was emitted: events."""
+
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from task_scheduler.cli import output
+from task_scheduler.cli.service import complain, json_option, service, service_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from task_scheduler.client import Client, Event, TaskSchedulerError
+
+_PAGE: Final = 1_000
+_DEFAULT: Final = 50
+
+
+@click.command
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is emitted from now on, until Ctrl-C.")
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="Begin after the event of this number; 0 is the beginning.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"At most so many events; without --follow {_DEFAULT}, the last ones or those --after.",
+)
+@service_options
+@json_option
+def events(  # noqa: PLR0913 - the options of a command
+    *, follow: bool, after: int | None, limit: int | None, url: str | None, secret: str | None, json: bool
+) -> None:
+    """Show what was emitted; with -f also what is. Comes back by itself when the connection is cut."""
+    add: Callable[[Event], None] = _print_json if json else output.event_rows()
+    notice = _Notice()
+    with service(url, secret) as client:
+        if follow:
+            client.health()  # who mistyped the address shall not wait for it
+            if sys.stdout.isatty():
+                complain(f"Waiting for events from {client.url}; Ctrl-C ends it.")
+            found: Iterator[Event] = islice(client.events(after, dropped=notice), limit)
+        elif after is None:
+            found = iter(_last(client, limit or _DEFAULT))
+        else:
+            found = islice(_following(client, after), limit or _DEFAULT)
+        for event in found:
+            add(event)
+            notice.told = False
+
+
+class _Notice:
+    """Tells that the connection is gone: once, until the next event."""
+
+    def __init__(self) -> None:
+        self.told = False
+
+    def __call__(self, why: "TaskSchedulerError", _pause: float) -> None:
+        if not self.told:
+            self.told = True
+            complain(f"{why} Trying again; no event is lost.")
+
+
+def _print_json(event: "Event") -> None:
+    click.echo(output.as_json(output.event_json(event)))
+
+
+def _last(client: "Client", count: int) -> list["Event"]:
+    """Return the newest events, oldest first."""
+    from task_scheduler.client.requests import NEWEST
+
+    found: list[Event] = []
+    before = NEWEST
+    while len(found) < count and (page := client.emitted(before=before, limit=min(_PAGE, count - len(found)))):
+        found[:0] = page
+        before = page[0].sequence
+    return found
+
+
+def _following(client: "Client", after: int) -> "Iterator[Event]":
+    while page := client.emitted(after, limit=_PAGE):
+        yield from page
+        after = page[-1].sequence

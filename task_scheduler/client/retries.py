@@ -1,0 +1,80 @@
+"""How often a call is tried, how long to wait in between, and what comes of it in the end; no I/O, no clock."""
+
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+import httpx
+
+from task_scheduler.client import errors
+from task_scheduler.client.requests import Call
+
+Outcome = httpx.Response | httpx.RequestError
+
+MAX_PAUSE_S: Final = 30.0
+"""The longest wait between two tries, whatever the service asks for."""
+
+CONNECT_TIMEOUT_S: Final = 5.0
+"""How long a service may take to accept a connection; to answer, it may take longer."""
+
+_FIRST_PAUSE_S: Final = 0.25
+_OK: Final = 200
+_CONFLICT: Final = 409
+_TOO_MANY: Final = 429
+_PASSING: Final = frozenset({_TOO_MANY, 502, 503, 504})
+_Result = TypeVar("_Result")
+
+
+def backoff(failures: int, random: Callable[[], float], first: float = _FIRST_PAUSE_S) -> float:
+    """Return a pause in seconds that doubles with each failure; a random part keeps many clients apart."""
+    longest = min(MAX_PAUSE_S, first * 2.0 ** min(failures, 16))
+    return longest * (0.5 + random() / 2)
+
+
+def asked_pause(response: httpx.Response) -> float:
+    """Return the seconds that an answer asks to wait; 0 if it does not, or names a date, which ours never do."""
+    text = response.headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() else 0.0
+
+
+class Attempts(Generic[_Result]):
+    """The tries of one call."""
+
+    def __init__(self, call: Call[_Result], url: str, *, retries: int, random: Callable[[], float]) -> None:
+        self._call = call
+        self._url = url
+        self._left = retries
+        self._random = random
+        self._made = 0
+        self._unanswered = False
+
+    def pause_after(self, outcome: Outcome) -> float | None:
+        """Return the seconds to wait before the next try; None when this outcome is the last."""
+        if self._left == 0 or not _is_passing(outcome):
+            return None
+        pause = backoff(self._made, self._random)
+        if isinstance(outcome, httpx.Response):
+            pause = min(MAX_PAUSE_S, asked_pause(outcome) + pause)
+        # A 429 was turned away at the door; anything else may have been done and its answer lost.
+        self._unanswered |= not (isinstance(outcome, httpx.Response) and outcome.status_code == _TOO_MANY)
+        self._left -= 1
+        self._made += 1
+        return pause
+
+    def result(self, outcome: Outcome) -> _Result:
+        """Return what the call is answered with in the end, or raise what it means."""
+        if isinstance(outcome, httpx.RequestError):
+            raise errors.unreachable(outcome, self._url) from outcome
+        if outcome.status_code != _OK:
+            doubt = self._call.doubt if self._unanswered and outcome.status_code == _CONFLICT else ""
+            raise errors.refused(outcome, self._url, self._call.meanings, doubt)
+        try:
+            return self._call.read(outcome.json())
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            raise errors.unexpected(outcome, self._url) from None
+
+
+def _is_passing(outcome: Outcome) -> bool:
+    """Tell whether another try may end better."""
+    if isinstance(outcome, httpx.Response):
+        return outcome.status_code in _PASSING
+    return not isinstance(outcome, (httpx.UnsupportedProtocol, httpx.LocalProtocolError))
