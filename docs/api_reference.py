@@ -22,7 +22,7 @@ Schema = Mapping[str, Any]
 
 def api_reference(contract: bytes) -> str:
     """Return a section for each operation, grouped as the contract groups them, and one for each object."""
-    return "\n\n".join(section for section in _Reference(json.loads(contract)).sections() if section)
+    return "\n\n".join(section for section in PayloadRef(json.loads(contract)).sections() if section)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class _Operation:
         return f"{self.method.upper()} {self.path}"
 
 
-class _Reference:
+class PayloadRef:
     """The contract, and what is written of it."""
 
     def __init__(self, contract: Mapping[str, Any]) -> None:

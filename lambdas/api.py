@@ -4,8 +4,8 @@ from task_scheduler.api.apigateway import handler as gateway_handler
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import Context
 from task_scheduler.aws import bootstrap
-from task_scheduler.aws.metrics import watching
+from task_scheduler.aws.metrics import metrics_with_throttle_hook
 
-metrics = watching()
-api = Api(Context(bootstrap.engine(metrics), streams=False), bootstrap.secrets(), observer=metrics)
-handler = metrics.written_after(gateway_handler(api))
+metrics = metrics_with_throttle_hook()
+api = Api(Context(bootstrap.engine(metrics), streams=False), bootstrap.secrets(), metrics=metrics)
+handler = metrics.flush_after(gateway_handler(api))

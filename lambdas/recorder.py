@@ -3,14 +3,14 @@
 from typing import Any
 
 from task_scheduler.aws import bootstrap
-from task_scheduler.aws.metrics import watching
+from task_scheduler.aws.metrics import metrics_with_throttle_hook
 from task_scheduler.aws.recorder import Emission
 
-metrics = watching()
+metrics = metrics_with_throttle_hook()
 recorder = bootstrap.recorder(metrics)
 
 
-@metrics.written_after
+@metrics.flush_after
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Record a batch; what could not be recorded goes back to the queue, and nothing else does."""
     messages = event["Records"]

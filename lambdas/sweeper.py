@@ -7,19 +7,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from task_scheduler.aws import bootstrap
 from task_scheduler.aws.clients import code
-from task_scheduler.aws.metrics import watching
+from task_scheduler.aws.metrics import metrics_with_throttle_hook
 from task_scheduler.aws.sweeper import Sweep
 from task_scheduler.metrics import Metric
 
 _SPARE_MS: Final = 10_000  # of the function's time, for the call that is under way when the sweep has to end
 
 logger = logging.getLogger(__name__)
-metrics = watching()
+metrics = metrics_with_throttle_hook()
 sweeper = bootstrap.sweeper(metrics)
 census = bootstrap.census()
 
 
-@metrics.written_after
+@metrics.flush_after
 def handler(_event: object, context: Any) -> None:  # noqa: ANN401 - Lambda's own
     """Sweep once, and count what was found."""
     end_ms = bootstrap.now_ms() + context.get_remaining_time_in_millis() - _SPARE_MS

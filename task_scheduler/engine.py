@@ -90,7 +90,7 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Cursor:
     """Where a list continues: after this task, in the order of due times and then ids."""
 
     due_ms: int
@@ -107,7 +107,7 @@ class TaskQuery:
     to_ms: int | None = None
     """Due before this time."""
     tag: tuple[str, str] | None = None
-    after: Place | None = None
+    after: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class TaskPage:
     """A page of a list, soonest due first."""
 
     tasks: list[Task]
-    next: Place | None
+    next: Cursor | None
     """Where the next page begins, None on the last one."""
 
 

@@ -48,7 +48,7 @@ GAUGES = (Metric.PENDING,)
 DISTRIBUTIONS = (Metric.LATENESS, Metric.LATENCY)
 
 
-class Observer(Protocol):
+class Metrics(Protocol):
     """Is told what happened, by any thread; what it does must be quick, and raise nothing."""
 
     def count(self, metric: Metric, number: int = 1) -> None:
@@ -61,7 +61,7 @@ class Observer(Protocol):
         """Take the length of each of some spans of time."""
 
 
-class Unobserved:
+class NullMetrics:
     """An observer that looks away."""
 
     def count(self, metric: Metric, number: int = 1) -> None:

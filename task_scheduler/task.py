@@ -54,7 +54,7 @@ class Task:
 
     id: str
     due_ms: int
-    event: str
+    payload: str
     """The emitted event, as JSON text: the body as it was given, and the id."""
     created_ms: int
     revision: int = 1
@@ -73,9 +73,9 @@ class Task:
     @property
     def tags(self) -> dict[str, str]:
         """What subscribers may filter by, and lists too; the first release took anything under that name."""
-        if '"tags":' not in self.event:  # mostly, and then it need not be read
+        if '"tags":' not in self.payload:  # mostly, and then it need not be read
             return {}
-        found: dict[str, str] = read_event(self.event).get("tags", {})
+        found: dict[str, str] = read_payload(self.payload).get("tags", {})
         return {} if mistakes_in_tags(found) else found
 
 
@@ -86,13 +86,13 @@ class Event:
     sequence: int
     """Counts up from 1 in the order of the log; a number may be missing, none comes twice."""
     task_id: str
-    event: str
+    payload: str
     emitted_ms: int
     indexed_ms: int
 
     def summary(self) -> str:
         """Return the start of the message, for people who look at a list."""
-        message = read_event(self.event)["message"]
+        message = read_payload(self.payload)["message"]
         text = message if isinstance(message, str) else encode(message)
         return text if len(text) <= _SUMMARY_LENGTH else text[: _SUMMARY_LENGTH - 1] + "…"
 
@@ -118,9 +118,9 @@ def encode(value: object) -> str:
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
-def read_event(event: str) -> dict[str, Any]:
+def read_payload(payload: str) -> dict[str, Any]:
     """Return the fields of an emitted event."""
-    fields: dict[str, Any] = json.loads(event)
+    fields: dict[str, Any] = json.loads(payload)
     return fields
 
 
@@ -148,9 +148,9 @@ def new_task(body: Mapping[str, Any], *, task_id: str, now_ms: int) -> Task:
     if errors:
         raise InvalidTaskError(*errors)
     fields = {name: value for name, value in body.items() if name != "in"}
-    event = encode({"id": task_id, "timestamp": timestamps.format(due_ms), **fields})
-    _check_size(event)
-    return Task(id=task_id, due_ms=due_ms, event=event, created_ms=now_ms)
+    payload = encode({"id": task_id, "timestamp": timestamps.format(due_ms), **fields})
+    _check_size(payload)
+    return Task(id=task_id, due_ms=due_ms, payload=payload, created_ms=now_ms)
 
 
 def changed_task(task: Task, body: Mapping[str, Any], *, now_ms: int) -> Task:
@@ -163,7 +163,7 @@ def changed_task(task: Task, body: Mapping[str, Any], *, now_ms: int) -> Task:
         for name in body
         if name not in CHANGEABLE
     ]
-    fields = read_event(task.event)
+    fields = read_payload(task.payload)
     due_ms = task.due_ms
     if not body.keys().isdisjoint({"timestamp", "in", "timezone"}):
         due_ms = _due_ms(body, errors, now_ms=now_ms)
@@ -179,9 +179,9 @@ def changed_task(task: Task, body: Mapping[str, Any], *, now_ms: int) -> Task:
         errors.append("Nothing to change is given: give timestamp or in, message, or both.")
     if errors:
         raise InvalidTaskError(*errors)
-    event = encode(fields)
-    _check_size(event)
-    return replace(task, due_ms=due_ms, event=event, revision=task.revision + 1, changed_ms=now_ms)
+    payload = encode(fields)
+    _check_size(payload)
+    return replace(task, due_ms=due_ms, payload=payload, revision=task.revision + 1, changed_ms=now_ms)
 
 
 def _due_ms(body: Mapping[str, Any], errors: list[str], *, now_ms: int) -> int:
@@ -241,15 +241,15 @@ def mistakes_in_tags(tags: object) -> list[str]:
     return errors
 
 
-def _check_size(event: str) -> None:
-    if len(event) <= _SURELY_SMALL:
+def _check_size(payload: str) -> None:
+    if len(payload) <= _SURELY_SMALL:
         return
-    size = len(event.encode())
+    size = len(payload.encode())
     if size > MAX_EVENT_BYTES:
         raise TaskTooLargeError(
             f"The emitted event would have {size:,} bytes of JSON in UTF-8; at most {MAX_EVENT_BYTES:,} can be emitted."
         )
-    quoted = len(encode(event).encode())
+    quoted = len(encode(payload).encode())
     if quoted > MAX_QUOTED_EVENT_BYTES:
         raise TaskTooLargeError(
             f"The emitted event would have {quoted:,} bytes as a JSON string, in which each quote and backslash counts "

@@ -38,7 +38,7 @@ KEY_BYTES: Final = 200
 EVENT_BYTES: Final = 110
 """The same of the events table."""
 
-MOST_COPIED: Final = 700
+MAX_INLINE_BYTES: Final = 700
 """Bytes of the largest event that is copied into the events table; a larger one refers to its task."""
 
 REFERENCE_BYTES: Final = 90
@@ -137,7 +137,7 @@ class Cost:
         self.deployment = deployment or Deployment()
         self.task_writes = ceil((size + TASK_BYTES) / _KB)
         self._task_reads = ceil((size + TASK_BYTES) / _READ)
-        refers = size > MOST_COPIED
+        refers = size > MAX_INLINE_BYTES
         self._event_bytes = (REFERENCE_BYTES if refers else size) + EVENT_BYTES
         self.event_writes = ceil(self._event_bytes / _KB)
         self._event_reads = ceil(self._event_bytes / _READ) + (self._task_reads if refers else 0)

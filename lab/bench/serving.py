@@ -14,7 +14,7 @@ from typing import Final
 
 from lab.load.connection import Target
 from task_scheduler import timestamps
-from task_scheduler.local.store import Store
+from task_scheduler.local.store import TaskStore
 from task_scheduler.task import new_task
 
 OURS: Final = ("-m", "task_scheduler.cli", "serve", "--quiet", "--port", "0", "--data")
@@ -60,7 +60,7 @@ def serving(data: Path, program: tuple[str, ...] = OURS) -> Iterator[Serving]:
 def fill(path: Path, count: int) -> None:
     """Make a data file with tasks that are due from an hour on, one each millisecond, round and round for a day."""
     now = now_ms()
-    store = Store.open(path)
+    store = TaskStore.open(path)
     try:
         with store.transaction():
             for number in range(count):

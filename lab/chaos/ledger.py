@@ -140,7 +140,7 @@ class Ledger:
         with self._lock:
             self.answers[operation, answer] += 1
 
-    def complain(self, sentence: str) -> None:
+    def print_error(self, sentence: str) -> None:
         """Note what is wrong."""
         with self._lock:
             self.complaints.append(sentence)

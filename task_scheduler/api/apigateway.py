@@ -5,7 +5,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from task_scheduler.api.app import Api
-from task_scheduler.api.message import Request, Response, query_fields
+from task_scheduler.api.request import Request, query_fields
+from task_scheduler.api.response import Response
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -45,7 +46,7 @@ def _request(event: dict[str, Any]) -> Request:
         query=query or event.get("queryStringParameters") or {},
         repeated=repeated,
         body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass"),
-        seen_path=event["requestContext"].get("path") or path,
+        public_path=event["requestContext"].get("path") or path,
     )
 
 

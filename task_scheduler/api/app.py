@@ -11,11 +11,12 @@ from typing import Final
 from task_scheduler.api import sse
 from task_scheduler.api.auth import Secrets, authorize
 from task_scheduler.api.errors import INTERNAL_ERROR, respond
-from task_scheduler.api.message import Request, Response, error_response
+from task_scheduler.api.request import Request
+from task_scheduler.api.response import Response, error_response
 from task_scheduler.api.router import Router
 from task_scheduler.api.routes import ROUTES, Context, Route
 from task_scheduler.engine import BusyError
-from task_scheduler.metrics import Metric, Observer, Unobserved
+from task_scheduler.metrics import Metric, Metrics, NullMetrics
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Api:
     secrets: Secrets
     routes: Mapping[str, Mapping[str, Route]] = field(default_factory=lambda: ROUTES)
     """By the templates of their paths, then by their methods."""
-    observer: Observer = field(default_factory=Unobserved)
+    metrics: Metrics = field(default_factory=NullMetrics)
     stopwatch: Callable[[], float] = time.perf_counter
     """Seconds since whenever."""
     router: Router = field(init=False)
@@ -42,7 +43,7 @@ class Api:
         began = self.stopwatch()
         found = self.router.find(request.path)
         response = _not_found(request) if found is None else await self._answer(*found, request)
-        self.observer.observe(Metric.LATENCY, [self.stopwatch() - began])
+        self.metrics.observe(Metric.LATENCY, [self.stopwatch() - began])
         return response
 
     async def _answer(self, template: str, params: Mapping[str, str], request: Request) -> Response:
@@ -50,17 +51,17 @@ class Api:
         route = methods.get(request.method) or _of_head(methods, request.method)
         if route is None:
             allowed = ", ".join([*methods, *(["HEAD"] if _of_head(methods, "HEAD") else [])])
-            sentence = f"{request.method} is not possible on {request.path}; it takes {allowed}."
+            sentence = f"Method {request.method} is not allowed on {request.path[:200]}. Allowed: {allowed}."
             return error_response(405, [sentence], {"allow": allowed})
         try:
-            if route.guarded:
+            if route.requires_secret:
                 authorize(request, self.secrets)
             if params:
                 request = replace(request, params=params)
             return await route.handler(request, self.context)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             if isinstance(error, BusyError):
-                self.observer.count(Metric.THROTTLED)
+                self.metrics.count(Metric.THROTTLED)
             response = respond(error)
             if response is None:  # known ones are logged where they come from, with what was the matter
                 about = {"task_id": params["task_id"]} if "task_id" in params else None
@@ -89,4 +90,4 @@ def _trace(error: BaseException) -> str:
 
 
 def _not_found(request: Request) -> Response:
-    return error_response(404, [f"There is nothing at {request.path[:200]}."])
+    return error_response(404, [f"No route {request.path[:200]}."])

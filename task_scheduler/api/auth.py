@@ -7,7 +7,7 @@ from typing import Final
 
 from task_scheduler.api.errors import UnauthorizedError
 from task_scheduler.api.json_body import read_secret
-from task_scheduler.api.message import Request
+from task_scheduler.api.request import Request
 
 HEADER: Final = "x-pd-secret"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from task_scheduler.api.message import Response, error_response
+from task_scheduler.api.response import Response, error_response
 from task_scheduler.engine import (
     BusyError,
     KeyConflictError,

@@ -7,7 +7,7 @@ from typing import Final
 
 from task_scheduler import timestamps
 from task_scheduler.api.errors import BadRequestError
-from task_scheduler.engine import Place, TaskQuery
+from task_scheduler.engine import Cursor, TaskQuery
 from task_scheduler.task import Status, is_task_id, mistakes_in_tags
 
 MAX_LIMIT: Final = 1_000
@@ -31,26 +31,26 @@ class Query:
         """
         unknown = [name for name in self._parameters if name not in self._known]
         known = ", ".join(self._known)
-        errors = [f"{name[:80]!r} is no parameter here: there are {known}." for name in unknown[:_MOST_UNKNOWN]]
+        errors = [f"Unknown query parameter {name[:80]!r}. Allowed: {known}." for name in unknown[:_MOST_UNKNOWN]]
         if self._errors or errors:
             raise BadRequestError(*self._errors, *errors)
 
-    def whole(self, name: str, *, least: int = 0, most: int = _MAX_NUMBER) -> int | None:
+    def integer(self, name: str, *, minimum: int = 0, maximum: int = _MAX_NUMBER) -> int | None:
         """Return a whole number, None where it is not given."""
-        return self.number(name, self._given(name), least=least, most=most)
+        return self.number(name, self._given(name), minimum=minimum, maximum=maximum)
 
-    def number(self, name: str, text: str | None, *, least: int = 0, most: int = _MAX_NUMBER) -> int | None:
+    def number(self, name: str, text: str | None, *, minimum: int = 0, maximum: int = _MAX_NUMBER) -> int | None:
         """Return the whole number in a text that may have come by another way, None where there is none."""
         if text is None:
             return None
-        if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
+        if text.isascii() and text.isdigit() and len(text) <= len(str(maximum)) and minimum <= int(text) <= maximum:
             return int(text)
-        self._errors.append(f"{name} must be a whole number from {least} to {most}.")
+        self._errors.append(f"{name} must be a whole number from {minimum} to {maximum}.")
         return None
 
     def limit(self, default: int) -> int:
         """Return how many entries a page may have."""
-        found = self.whole("limit", least=1, most=MAX_LIMIT)
+        found = self.integer("limit", minimum=1, maximum=MAX_LIMIT)
         return default if found is None else found
 
     def tasks(self) -> TaskQuery:
@@ -95,21 +95,21 @@ class Query:
         self._errors.append("tag must be the name and the value of a tag with a colon between them, such as user:42.")
         return None
 
-    def _cursor(self) -> Place | None:
+    def _cursor(self) -> Cursor | None:
         text = self._given("cursor")
         if text is None:
             return None
         try:
             due_ms, task_id = json.loads(base64.urlsafe_b64decode(text[:_MAX_CURSOR].encode()))
             if isinstance(due_ms, int) and abs(due_ms) <= _MAX_NUMBER and is_task_id(task_id):
-                return Place(due_ms, task_id)
+                return Cursor(due_ms, task_id)
         except (ValueError, TypeError):
             pass
         self._errors.append("cursor must be one that a page of this list gave out.")
         return None
 
 
-def cursor(place: Place | None) -> str | None:
+def cursor(place: Cursor | None) -> str | None:
     """Return a place as an opaque text."""
     if place is None:
         return None

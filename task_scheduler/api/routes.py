@@ -12,10 +12,11 @@ from task_scheduler.api import sse, static
 from task_scheduler.api.errors import BadRequestError, explain
 from task_scheduler.api.idempotency import read_key, task_key
 from task_scheduler.api.json_body import read_object
-from task_scheduler.api.message import Request, Response, json_response
 from task_scheduler.api.query import Query, cursor
+from task_scheduler.api.request import Request
+from task_scheduler.api.response import Response, json_response
 from task_scheduler.engine import MAX_BATCH, Engine, EngineError, TaskNotFoundError
-from task_scheduler.task import Status, Task, changed_task, is_task_id, new_task, read_event
+from task_scheduler.task import Status, Task, changed_task, is_task_id, new_task, read_payload
 
 LONG_POLL_S: Final = 22.0
 """How long a response may wait for an event.
@@ -46,7 +47,7 @@ class Route:
     """One method of one path."""
 
     handler: Handler
-    guarded: bool = True
+    requires_secret: bool = True
     """Whether the secret is required."""
     safe: bool = True
     """Whether a GET changes nothing, so that HEAD may do the same (RFC 9110, 9.2.1)."""
@@ -133,10 +134,10 @@ async def events(request: Request, context: Context) -> Response:
     """Show what was emitted: as a page, or as a stream to those who accept one."""
     streamed = sse.is_wanted(request)
     asked = Query(request.query, request.repeated)
-    after = asked.whole("after")
-    before = asked.whole("before")
+    after = asked.integer("after")
+    before = asked.integer("before")
     limit = asked.limit(_DEFAULT_EVENTS)
-    last_event_id = asked.whole("lastEventId")  # as EventSource polyfills send it, to save browsers a preflight
+    last_event_id = asked.integer("lastEventId")  # as EventSource polyfills send it, to save browsers a preflight
     if streamed and (header := request.headers.get("last-event-id")):
         last_event_id = asked.number("Last-Event-ID", header)
     asked.check()
@@ -176,11 +177,11 @@ ROUTES: Final[Mapping[str, Mapping[str, Route]]] = {
     "/tasks": {"GET": Route(list_tasks)},
     "/tasks/{task_id}": {"GET": Route(get_task), "PATCH": Route(change_task), "DELETE": Route(cancel_task)},
     "/events": {"GET": Route(events, streams=True)},
-    "/health": {"GET": Route(health, guarded=False)},
-    "/openapi.json": {"GET": Route(contract, guarded=False)},
-    "/": {"GET": Route(static.console, guarded=False)},
-    "/docs": {"GET": Route(static.docs, guarded=False)},
-    "/assets/{name}": {"GET": Route(static.asset, guarded=False)},
+    "/health": {"GET": Route(health, requires_secret=False)},
+    "/openapi.json": {"GET": Route(contract, requires_secret=False)},
+    "/": {"GET": Route(static.console, requires_secret=False)},
+    "/docs": {"GET": Route(static.docs, requires_secret=False)},
+    "/assets/{name}": {"GET": Route(static.asset, requires_secret=False)},
 }
 
 
@@ -258,7 +259,7 @@ def _known(task_id: str) -> str:
 
 def _view(task: Task) -> dict[str, Any]:
     """Show a task as GET /tasks/{id} does."""
-    event = read_event(task.event)
+    event = read_payload(task.payload)
     ended = {
         f"{status}_at": timestamps.format(task.ended_ms)
         if task.status is status and task.ended_ms is not None

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Final
 
-from task_scheduler.api.message import UNKEPT, Request, Response
+from task_scheduler.api.request import Request
+from task_scheduler.api.response import NO_STORE, Response
 from task_scheduler.engine import Engine, UnavailableError
 from task_scheduler.task import Event, encode
 
@@ -22,7 +23,9 @@ _LINE_SEPARATORS: Final = {"\u2028": r"\u2028", "\u2029": r"\u2029", "\x85": r"\
 def envelope(event: Event) -> str:
     """Return the JSON text of an event wrapped as Pipedream's streams and pages do."""
     metadata = f'{{"id":"{event.task_id}","summary":{encode(event.summary())},"ts":{event.emitted_ms}}}'
-    return f'{{"id":"{event.sequence}","indexed_at_ms":{event.indexed_ms},"event":{event.event},"metadata":{metadata}}}'
+    return (
+        f'{{"id":"{event.sequence}","indexed_at_ms":{event.indexed_ms},"event":{event.payload},"metadata":{metadata}}}'
+    )
 
 
 def is_wanted(request: Request) -> bool:
@@ -32,7 +35,7 @@ def is_wanted(request: Request) -> bool:
 
 def stream(body: bytes | AsyncIterator[bytes]) -> Response:
     """Return a response that is an event stream; proxies must not hold it back."""
-    headers = {**UNKEPT, "x-accel-buffering": "no"}
+    headers = {**NO_STORE, "x-accel-buffering": "no"}
     return Response(status=200, body=body, content_type=CONTENT_TYPE, headers=headers)
 
 

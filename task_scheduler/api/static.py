@@ -8,7 +8,8 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from task_scheduler.api.message import Request, Response, error_response
+from task_scheduler.api.request import Request
+from task_scheduler.api.response import Response, error_response
 
 _HTML: Final = "text/html; charset=utf-8"
 _SCRIPT: Final = "text/javascript; charset=utf-8"
@@ -96,9 +97,9 @@ async def console(request: Request, _context: object) -> Response:
     """
     body, tag = _read("index.html")
     policy = _CONSOLE_POLICY
-    if not request.seen_path.endswith("/"):
+    if not request.public_path.endswith("/"):
         # One slash first: what a caller wrote into the path never becomes another host.
-        start = html.escape(f"/{request.seen_path.strip('/')}/")
+        start = html.escape(f"/{request.public_path.strip('/')}/")
         body = body.replace(b"<head>", f'<head>\n  <base href="{start}">'.encode(), 1)
         tag = _tag(body)
         policy = policy.replace("base-uri 'none'", "base-uri 'self'")
@@ -115,7 +116,7 @@ async def asset(request: Request, _context: object) -> Response:
     name = request.params["name"]
     found = ASSETS.get(name)
     if found is None:
-        return error_response(404, [f"There is nothing at {request.path[:200]}."])
+        return error_response(404, [f"No route {request.path[:200]}."])
     return _file(request, name, found, _ASSET_POLICY)
 
 

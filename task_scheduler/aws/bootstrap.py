@@ -10,13 +10,13 @@ from task_scheduler.aws import schema
 from task_scheduler.aws.clients import client
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
-from task_scheduler.aws.executions import Timer
+from task_scheduler.aws.executions import ExecutionTimer
 from task_scheduler.aws.pending_count import Census
 from task_scheduler.aws.recorder import Recorder
 from task_scheduler.aws.secret import StoredSecret
 from task_scheduler.aws.sweeper import Sweeper
-from task_scheduler.aws.task_store import Registry
-from task_scheduler.metrics import Observer
+from task_scheduler.aws.task_store import TaskStore
+from task_scheduler.metrics import Metrics
 
 _THREADS: Final = 8  # for the items of a batch; a client has ten connections (botocore, max_pool_connections)
 
@@ -33,9 +33,9 @@ def _dynamodb(*, poll: bool, once: bool) -> Any:  # noqa: ANN401 - as of client(
 
 
 @cache
-def registry() -> Registry:
+def task_store() -> TaskStore:
     """Return the tasks table."""
-    return Registry(
+    return TaskStore(
         _dynamodb(poll=False, once=False),
         os.environ[schema.TASKS_TABLE],
         retention_days=_days(schema.TASK_RETENTION_DAYS),
@@ -53,34 +53,34 @@ def event_log(*, poll: bool = False) -> EventLog:
 
 
 @cache
-def timer() -> Timer:
+def timer() -> ExecutionTimer:
     """Return the state machine's executions."""
-    return Timer(client("stepfunctions"), os.environ[schema.STATE_MACHINE_ARN])
+    return ExecutionTimer(client("stepfunctions"), os.environ[schema.STATE_MACHINE_ARN])
 
 
-def engine(observer: Observer, *, polls: bool = False) -> AwsEngine:
+def engine(metrics: Metrics, *, polls: bool = False) -> AwsEngine:
     """Return the engine behind the API, or the one behind its event stream, which polls."""
     log = event_log(poll=polls)
     window = _days(schema.ARMING_WINDOW_DAYS)
     return AwsEngine(
-        registry(), timer(), log, arming_window_days=window, now_ms=now_ms, observer=observer, threads=_THREADS
+        task_store(), timer(), log, arming_window_days=window, now_ms=now_ms, metrics=metrics, threads=_THREADS
     )
 
 
-def recorder(observer: Observer) -> Recorder:
+def recorder(metrics: Metrics) -> Recorder:
     """Return what writes emissions down."""
-    return Recorder(_dynamodb(poll=False, once=True), registry(), event_log(), now_ms=now_ms, observer=observer)
+    return Recorder(_dynamodb(poll=False, once=True), task_store(), event_log(), now_ms=now_ms, metrics=metrics)
 
 
-def sweeper(observer: Observer) -> Sweeper:
+def sweeper(metrics: Metrics) -> Sweeper:
     """Return the safety net."""
     window = _days(schema.ARMING_WINDOW_DAYS)
-    return Sweeper(registry(), timer(), recorder(observer), arming_window_days=window, now_ms=now_ms)
+    return Sweeper(task_store(), timer(), recorder(metrics), arming_window_days=window, now_ms=now_ms)
 
 
 def census() -> Census:
     """Return what counts the tasks that are scheduled."""
-    return Census(registry())
+    return Census(task_store())
 
 
 def secrets() -> Callable[[], tuple[str, ...]] | StoredSecret:

@@ -11,21 +11,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 from task_scheduler import timestamps
 from task_scheduler.aws.clients import code, unavailable
 from task_scheduler.aws.event_log import EventLog
-from task_scheduler.aws.executions import Stop, Timer
-from task_scheduler.aws.task_store import OPEN, Record, Registry, State
+from task_scheduler.aws.executions import ExecutionTimer, Stop
+from task_scheduler.aws.task_store import OPEN, StoredState, StoredTask, TaskStore
 from task_scheduler.aws.threads import run_all
 from task_scheduler.engine import (
     BATCH_MS,
     MAX_BATCH,
     MAX_PAGE_BYTES,
     OVERDUE_MS,
+    Cursor,
     EngineError,
     Health,
     IdempotencyKey,
     KeyConflictError,
     KeyOfEndedTaskError,
     NotAttemptedError,
-    Place,
     TagCancellation,
     TaskNotFoundError,
     TaskPage,
@@ -33,7 +33,7 @@ from task_scheduler.engine import (
     TooLateError,
     UnavailableError,
 )
-from task_scheduler.metrics import Metric, Observer
+from task_scheduler.metrics import Metric, Metrics
 from task_scheduler.task import Event, Status, Task
 
 _logger: Final = logging.getLogger(__name__)
@@ -56,22 +56,22 @@ class AwsEngine:
 
     def __init__(  # noqa: PLR0913 - keyword-only where it matters
         self,
-        registry: Registry,
-        timer: Timer,
+        task_store: TaskStore,
+        timer: ExecutionTimer,
         log: EventLog,
         *,
         arming_window_days: float,
         now_ms: Callable[[], int],
-        observer: Observer,
+        metrics: Metrics,
         sleep: Callable[[float], None] = time.sleep,
         threads: int = 1,
     ) -> None:
-        self._registry = registry
+        self._task_store = task_store
         self._timer = timer
         self._log = log
         self._arming_window_ms = arming_window_days * _DAY_MS
         self._now_ms = now_ms
-        self._observer = observer
+        self._metrics = metrics
         self._sleep = sleep
         self._threads = threads  # for the items of a batch
         self._looked_ms = 0
@@ -105,15 +105,15 @@ class AwsEngine:
         The rows of a tag are those of all its tasks, and may be mostly of such as ended long ago.
         """
         with unavailable("The table of tasks"):
-            found = [place.due_ms for state in OPEN for place in self._registry.soonest(state)]
+            found = [place.due_ms for state in OPEN for place in self._task_store.soonest(state)]
         return min(found, default=None)
 
-    def _overdue(self, state: State) -> list[Task]:
+    def _overdue(self, state: StoredState) -> list[Task]:
         until_ms = self._now_ms() - OVERDUE_MS
-        place: Place | None = None
+        place: Cursor | None = None
         for _ in range(_MOST_PAGES):
-            late = self._registry.due(state, until_ms=until_ms, after=place, limit=_LOOKED_AT)
-            records = self._registry.get_all([one.task_id for one in late])
+            late = self._task_store.due(state, until_ms=until_ms, after=place, limit=_LOOKED_AT)
+            records = self._task_store.get_all([one.task_id for one in late])
             tasks = [record.task for record in records if record.state in OPEN]
             if overdue := [task for task in tasks if task.expected_ms <= until_ms]:
                 return overdue
@@ -136,45 +136,45 @@ class AwsEngine:
         )
 
     def _schedule(self, task: Task, key: IdempotencyKey | None, throttle: "Throttle") -> Task:
-        state = State.SCHEDULED if self._is_near(task) and not throttle.is_on else State.PARKED
+        state = StoredState.SCHEDULED if self._is_near(task) and not throttle.is_on else StoredState.PARKED
         with unavailable("The table of tasks", task.id):
             record, is_new = self._store(task, state, key)
         # From here on the task is accepted: whatever fails below, the sweeper finds it in the table and starts it.
         if not is_new:
             return self._repeat(record, key)
-        self._observer.count(Metric.SCHEDULED)
-        if state is State.SCHEDULED:
+        self._metrics.count(Metric.SCHEDULED)
+        if state is StoredState.SCHEDULED:
             self._start(record, throttle)
         return task
 
-    def _store(self, task: Task, state: State, key: IdempotencyKey | None) -> tuple[Record, bool]:
+    def _store(self, task: Task, state: StoredState, key: IdempotencyKey | None) -> tuple[StoredTask, bool]:
         """Store a task; return it, or the stored one that its key belongs to, and whether it is new.
 
         A key is claimed first. If its task is not there, that has expired, or its request died or is not yet done; then
         this one takes the key over. Raises KeyConflictError, and botocore's errors.
         """
         for _ in range(_ATTEMPTS):
-            holder = None if key is None else self._registry.claim_key(key, task)
+            holder = None if key is None else self._task_store.claim_key(key, task)
             if key is None or holder is None:
-                if self._registry.put(task, state, key=None if key is None else key.name):
-                    return Record(task, state), True
+                if self._task_store.put(task, state, key=None if key is None else key.name):
+                    return StoredTask(task, state), True
                 # An earlier attempt of this write has worked, unless another request has taken the key over.
-                stored = self._registry.get(task.id)
+                stored = self._task_store.get(task.id)
             else:
-                stored = self._registry.get(holder.task_id)
-                if stored is None and self._registry.take_over_key(key, holder, task, state):
-                    return Record(task, state), True
+                stored = self._task_store.get(holder.task_id)
+                if stored is None and self._task_store.take_over_key(key, holder, task, state):
+                    return StoredTask(task, state), True
                 if stored is not None and holder.fingerprint != key.fingerprint:
                     raise KeyConflictError
             if stored is not None:
                 return stored, False
         raise UnavailableError(_KEY_IS_BUSY)
 
-    def _repeat(self, stored: Record, key: IdempotencyKey | None) -> Task:
+    def _repeat(self, stored: StoredTask, key: IdempotencyKey | None) -> Task:
         """Respond to a repeated request; the one before it may have died before it started the timer."""
-        if key is not None and stored.state in {State.CANCELLED, State.FAILED}:
+        if key is not None and stored.state in {StoredState.CANCELLED, StoredState.FAILED}:
             raise KeyOfEndedTaskError(stored.task)
-        if stored.state is State.SCHEDULED:
+        if stored.state is StoredState.SCHEDULED:
             self._start(stored, Throttle())
         return stored.task
 
@@ -187,20 +187,20 @@ class AwsEngine:
         page: list[Task] = []
         size = 0
         with unavailable("The table of tasks"):
-            found = self._registry.find(query, limit=limit + 1)
-            places: dict[str, Place] = {}
+            found = self._task_store.find(query, limit=limit + 1)
+            places: dict[str, Cursor] = {}
             for place in found[:limit]:  # a task that was moved while the index was read is there twice
                 places.setdefault(place.task_id, place)
             end = after = found[limit - 1] if len(found) > limit else None
-            last: Place | None = None
-            for record in self._registry.get_all(list(places)):
+            last: Cursor | None = None
+            for record in self._task_store.get_all(list(places)):
                 if size > MAX_PAGE_BYTES:
                     after = last
                     break
                 last = place = places[record.task.id]
                 if query.status in {None, record.task.status} and _is_listed(record.task, place, query, end):
                     page.append(record.task)
-                    size += len(record.task.event)
+                    size += len(record.task.payload)
         return TaskPage(sorted(page, key=lambda task: (task.due_ms, task.id)), after)
 
     async def cancel(self, task_id: str) -> Task:
@@ -210,13 +210,13 @@ class AwsEngine:
     def _cancel(self, task_id: str) -> Task:
         for _ in range(_ATTEMPTS):
             record = self._find(task_id)
-            if record.state is State.CANCELLED:
+            if record.state is StoredState.CANCELLED:
                 return record.task
-            self._take_back(record)
+            self._stop_timer(record)
             now_ms = self._now_ms()
             with unavailable("The table of tasks", task_id):
-                if self._registry.move(record, State.CANCELLED, now_ms=now_ms):
-                    self._observer.count(Metric.CANCELLED)
+                if self._task_store.transition(record, StoredState.CANCELLED, now_ms=now_ms):
+                    self._metrics.count(Metric.CANCELLED)
                     return replace(record.task, status=Status.CANCELLED, ended_ms=now_ms)
         raise UnavailableError(_KEEPS_CHANGING)
 
@@ -229,7 +229,7 @@ class AwsEngine:
         started_ms = self._now_ms()
         outcomes: dict[str, Task | EngineError] = {}
         query = TaskQuery(status=Status.SCHEDULED, tag=tag)
-        after: Place | None = None
+        after: Cursor | None = None
         while True:
             page = TaskPage([], None)
             if after is not None or (soonest_ms := self._soonest_open_ms()) is not None:
@@ -262,15 +262,15 @@ class AwsEngine:
             record = self._find(task_id)
             _refuse_ended(record)
             new = change(record.task)  # before anything is touched: it may refuse
-            self._take_back(record)
+            self._stop_timer(record)
             near = self._is_near(new)
-            state = State.SCHEDULED if near else State.PARKED
+            state = StoredState.SCHEDULED if near else StoredState.PARKED
             with unavailable("The table of tasks", task_id):
                 if record.key is not None and new.due_ms > record.task.due_ms:
-                    self._registry.prolong_key(record.key, new)
-                if self._registry.reschedule(record, new, state):
+                    self._task_store.prolong_key(record.key, new)
+                if self._task_store.reschedule(record, new, state):
                     if near:
-                        self._start(Record(new, state), Throttle())
+                        self._start(StoredTask(new, state), Throttle())
                     return new
         raise UnavailableError(_KEEPS_CHANGING)
 
@@ -303,13 +303,13 @@ class AwsEngine:
         """Tell whether a timer may be started for the task: a longer wait could outlive its execution."""
         return task.due_ms <= self._now_ms() + self._arming_window_ms
 
-    def _take_back(self, record: Record) -> None:
+    def _stop_timer(self, record: StoredTask) -> None:
         """Make sure that no timer of a task publishes or has published; raises TooLateError, without side effects."""
         _refuse_ended(record)
         if record.entered:  # an earlier timer died in the publish: SNS may have accepted the message
             raise TooLateError(record.task)
         # A parked task has no timer, unless it was parked because its start seemed to fail.
-        if record.state is State.PARKED and not record.attempted:
+        if record.state is StoredState.PARKED and not record.attempted:
             return
         with unavailable("The timer of the task", record.task.id):
             outcome = self._timer.stop(record.task, now_ms=self._now_ms())
@@ -318,24 +318,24 @@ class AwsEngine:
         if outcome is not Stop.STOPPED:
             raise TooLateError(record.task)
 
-    def _resume(self, record: Record) -> None:
+    def _resume(self, record: StoredTask) -> None:
         """Start the next timer of a task whose publish was interrupted, at once; if that fails, the sweeper does it."""
         try:
-            renewed = self._registry.rearm(record, entered=True)
+            renewed = self._task_store.rearm(record, entered=True)
             if renewed is not None:
                 self._timer.start(renewed.task)
         except (BotoCoreError, ClientError) as error:
             about = {"task_id": record.task.id}
             _logger.warning("An interrupted publish was not started again: %s", code(error), extra=about)
 
-    def _find(self, task_id: str) -> Record:
+    def _find(self, task_id: str) -> StoredTask:
         with unavailable("The table of tasks", task_id):
-            record = self._registry.get(task_id)
+            record = self._task_store.get(task_id)
         if record is None:
             raise TaskNotFoundError(task_id)
         return record
 
-    def _start(self, record: Record, throttle: "Throttle") -> None:
+    def _start(self, record: StoredTask, throttle: "Throttle") -> None:
         """Start a timer, or leave that to the sweeper: at once if the task can be parked, else when it is overdue."""
         try:
             self._timer.start(record.task)
@@ -344,7 +344,7 @@ class AwsEngine:
             about = {"task_id": record.task.id}
             _logger.warning("The timer of a task did not start: %s", code(error), extra=about)
             try:
-                self._registry.move(record, State.PARKED, now_ms=self._now_ms(), attempted=True)
+                self._task_store.transition(record, StoredState.PARKED, now_ms=self._now_ms(), attempted=True)
             except (BotoCoreError, ClientError) as second:
                 _logger.warning("Nor could the task be parked: %s", code(second), extra=about)
 
@@ -372,7 +372,7 @@ class Throttle:
     is_on: bool = False
 
 
-def _is_listed(task: Task, place: Place, query: TaskQuery, end: Place | None) -> bool:
+def _is_listed(task: Task, place: Cursor, query: TaskQuery, end: Cursor | None) -> bool:
     """Tell whether a task that the index knows at a place belongs on a page that ends at another one.
 
     A task that has been given another time since is listed here unless a later page finds it at its new place: pages
@@ -383,9 +383,9 @@ def _is_listed(task: Task, place: Place, query: TaskQuery, end: Place | None) ->
     is_in_window = (query.from_ms is None or task.due_ms >= query.from_ms) and (
         query.to_ms is None or task.due_ms < query.to_ms
     )
-    return is_in_window and (end is None or Place(task.due_ms, task.id) <= end)
+    return is_in_window and (end is None or Cursor(task.due_ms, task.id) <= end)
 
 
-def _refuse_ended(record: Record) -> None:
+def _refuse_ended(record: StoredTask) -> None:
     if record.state not in OPEN:
         raise TooLateError(record.task)

@@ -38,7 +38,7 @@ PARTITIONS: Final = 8
 A transaction needs two units for each kilobyte, so 2,000 events a second of up to a kilobyte need 500 of each.
 """
 
-MOST_COPIED: Final = 700
+MAX_INLINE_BYTES: Final = 700
 """Bytes of the largest text that an event has itself, so that it has less than a kilobyte; a larger text stays with its
 task, to which the event refers (claim check)."""
 
@@ -54,7 +54,7 @@ _DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class _Reference:
+class PayloadRef:
     """A text that is that of the task, by its digest, so that no other is ever taken for it."""
 
     digest: str
@@ -68,7 +68,7 @@ class _Entry:
 
     sequence: int
     task_id: str
-    text: str | _Reference
+    text: str | PayloadRef
     emitted_ms: int
     indexed_ms: int
 
@@ -111,7 +111,7 @@ class EventLog:
         end = self.position()
         return end if position >= end else max(position, self._first_stored(end) - 1)
 
-    def take_numbers(self, count: int) -> int:
+    def reserve_sequence(self, count: int) -> int:
         """Reserve the next `count` numbers and return the first; readers seal those that are never used."""
         self._make_checkpoint()
         response = self._client.update_item(
@@ -128,14 +128,14 @@ class EventLog:
         """Return until when an event is stored, in seconds since the Unix epoch."""
         return self._expiry(event.indexed_ms)
 
-    def appending(self, event: Event, *, refer: bool = False) -> "PutTypeDef":
+    def append_request(self, event: Event, *, refer: bool = False) -> "PutTypeDef":
         """Return the put that appends an event under the number that was reserved for it.
 
         With `refer` its text is left to the task, which has to be stored for as long as the event.
         """
-        text: dict[str, Any] = {"S": event.event}
+        text: dict[str, Any] = {"S": event.payload}
         if refer:
-            text = {"M": {"digest": {"S": _digest(event.event)}, "length": {"N": str(len(event.event))}}}
+            text = {"M": {"digest": {"S": _digest(event.payload)}, "length": {"N": str(len(event.payload))}}}
         return self._put(
             event.sequence,
             {
@@ -192,7 +192,7 @@ class EventLog:
 
         A task outlives its event, so that is the case only where the tables were restored to different times.
         """
-        wanted = dict.fromkeys(entry.task_id for entry in page if isinstance(entry.text, _Reference))
+        wanted = dict.fromkeys(entry.task_id for entry in page if isinstance(entry.text, PayloadRef))
         items = items_of(self._client, self._tasks_table, list(wanted))
         texts: dict[str, str] = {item[TASK_ID]["S"]: item["event"]["S"] for item in items if "event" in item}
         events = []
@@ -369,7 +369,7 @@ class EventLog:
 
 def is_large(text: str) -> bool:
     """Tell whether an event should refer to its text rather than have a copy."""
-    return len(text.encode()) > MOST_COPIED
+    return len(text.encode()) > MAX_INLINE_BYTES
 
 
 def _partition(sequence: int) -> int:
@@ -394,12 +394,12 @@ def _entry(item: Mapping[str, Any]) -> _Entry | None:
     )
 
 
-def _text(attribute: Mapping[str, Any]) -> str | _Reference:
+def _text(attribute: Mapping[str, Any]) -> str | PayloadRef:
     if "S" in attribute:
         copied: str = attribute["S"]
         return copied
     fields = attribute["M"]
-    return _Reference(fields["digest"]["S"], int(fields["length"]["N"]))
+    return PayloadRef(fields["digest"]["S"], int(fields["length"]["N"]))
 
 
 def _digest(text: str) -> str:

@@ -23,7 +23,7 @@ _ATTEMPTS: Final = 5
 _PAUSE_S: Final = 0.2
 
 
-class Fate(Enum):
+class ExecutionOutcome(Enum):
     """What has become of a task's timer."""
 
     RUNNING = auto()
@@ -36,11 +36,11 @@ class Fate(Enum):
     """It was never started, or Step Functions does not know it yet: its name may be free, or about to be used."""
 
 
-_FATES: Final = {
-    "RUNNING": Fate.RUNNING,
-    "PENDING_REDRIVE": Fate.RUNNING,
-    "SUCCEEDED": Fate.PUBLISHED,
-    "ABORTED": Fate.ABORTED,
+_OUTCOMES: Final = {
+    "RUNNING": ExecutionOutcome.RUNNING,
+    "PENDING_REDRIVE": ExecutionOutcome.RUNNING,
+    "SUCCEEDED": ExecutionOutcome.PUBLISHED,
+    "ABORTED": ExecutionOutcome.ABORTED,
 }
 
 
@@ -63,7 +63,7 @@ def wait_until_ms(task: Task) -> int:
     return timestamps.round_up_to_second(task.due_ms)
 
 
-class Timer:
+class ExecutionTimer:
     """Starts, stops and looks at executions; each is named after its task and revision, and so runs once.
 
     Calls raise botocore's errors.
@@ -81,7 +81,7 @@ class Timer:
         """Start the timer of this revision. A repeated start does nothing: a name is good for one execution."""
         given = {
             WAIT_UNTIL: _second(max(wait_until_ms(task), not_before_ms)),
-            EVENT: task.event,
+            EVENT: task.payload,
             ATTRIBUTES: {name: {"DataType": "String", "StringValue": value} for name, value in task.tags.items()},
         }
         try:
@@ -109,17 +109,17 @@ class Timer:
             return Stop.STOPPED
         return Stop.INTERRUPTED if end_type == _ABORTED else Stop.TOO_LATE
 
-    def fate(self, task: Task) -> tuple[Fate, int | None]:
+    def outcome(self, task: Task) -> tuple[ExecutionOutcome, int | None]:
         """Return what has become of the timer of this revision, and when it ended, in ms."""
         try:
             execution = self._client.describe_execution(executionArn=self._arn(task))
         except ClientError as error:
             if code(error) != "ExecutionDoesNotExist":
                 raise
-            return Fate.MISSING, None
+            return ExecutionOutcome.MISSING, None
         stopped = execution.get("stopDate")
-        fate = _FATES.get(execution["status"], Fate.FAILED)
-        return fate, None if stopped is None else int(stopped.timestamp() * 1000)
+        outcome = _OUTCOMES.get(execution["status"], ExecutionOutcome.FAILED)
+        return outcome, None if stopped is None else int(stopped.timestamp() * 1000)
 
     def has_entered(self, task: Task) -> bool:
         """Tell whether a timer that has ended had entered the publish: then the message may be out.

@@ -14,7 +14,7 @@ from task_scheduler.metrics import Metric
 Handler = Callable[[Any, Any], Any]
 
 
-def watching() -> "CloudWatchMetrics":
+def metrics_with_throttle_hook() -> "CloudWatchMetrics":
     """Return an observer that is also told of each call that AWS throttles, of clients made from now on."""
     metrics = CloudWatchMetrics()
     on_throttle(partial(metrics.count, Metric.THROTTLED))
@@ -46,7 +46,7 @@ class CloudWatchMetrics:
         """Take the length of each of some spans of time; CloudWatch makes percentiles of them."""
         self._add(metric, MetricUnit.Seconds, seconds)
 
-    def written_after(self, handler: Handler) -> Handler:
+    def flush_after(self, handler: Handler) -> Handler:
         """Return a handler that writes the figures when it has ended, however it has."""
 
         @wraps(handler)

@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from task_scheduler.aws.task_store import OPEN, SHARDS, Registry
+from task_scheduler.aws.task_store import OPEN, SHARDS, TaskStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,8 +15,8 @@ _QUERIES: Final = 3 * SHARDS * len(OPEN) // 2
 class Census:
     """A count that goes on from one sweep to the next, for as long as the function's environment lives."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, task_store: TaskStore) -> None:
+        self._task_store = task_store
         self._parts: Iterator[int] | None = None
         self._sum = 0
         self._known: int | None = None
@@ -24,7 +24,7 @@ class Census:
     def count_on(self) -> int | None:
         """Count a part more, and return the last full count; None before the first. Raises botocore's errors."""
         if self._parts is None:
-            self._parts, self._sum = self._registry.counts(OPEN), 0
+            self._parts, self._sum = self._task_store.counts(OPEN), 0
         parts, self._parts = self._parts, None  # what fails begins anew
         found = list(islice(parts, _QUERIES))
         self._sum += sum(found)

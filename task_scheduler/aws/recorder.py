@@ -10,9 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from task_scheduler.aws.clients import code, was_rejected
 from task_scheduler.aws.event_log import EventLog, is_large
-from task_scheduler.aws.task_store import Record, Registry, State
-from task_scheduler.metrics import Metric, Observer
-from task_scheduler.task import Event, is_task_id, read_event
+from task_scheduler.aws.task_store import StoredState, StoredTask, TaskStore
+from task_scheduler.metrics import Metric, Metrics
+from task_scheduler.task import Event, is_task_id, read_payload
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,7 +26,7 @@ _ATTEMPTS: Final = 3
 class Emission:
     """A message that went out."""
 
-    event: str
+    payload: str
     emitted_ms: int
 
 
@@ -36,22 +36,22 @@ class Recorder:
     def __init__(
         self,
         client: "DynamoDBClient",
-        registry: Registry,
+        task_store: TaskStore,
         log: EventLog,
         *,
         now_ms: Callable[[], int],
-        observer: Observer,
+        metrics: Metrics,
     ) -> None:
         self._client = client  # one that attempts a call once: another attempt takes another sequence number
-        self._registry = registry
+        self._task_store = task_store
         self._log = log
         self._now_ms = now_ms
-        self._observer = observer
+        self._metrics = metrics
 
     def record(self, emissions: Sequence[Emission]) -> list[bool]:
         """Record emissions in their order; tell for each whether that is done, or has to be tried again later."""
-        ids = [_task_id(emission.event) for emission in emissions]
-        records: dict[str | None, Record] = {}
+        ids = [_task_id(emission.payload) for emission in emissions]
+        records: dict[str | None, StoredTask] = {}
         done = {task_id: self._is_settled(task_id, records) for task_id in dict.fromkeys(ids)}
         numbers = SequenceAllocator(self._log, list(done.values()).count(False))
         for task_id, emission in zip(ids, emissions, strict=True):
@@ -63,7 +63,7 @@ class Recorder:
         numbers.seal_unused()
         return [done[task_id] for task_id in ids]
 
-    def record_open(self, record: Record, emission: Emission) -> bool:
+    def record_open(self, record: StoredTask, emission: Emission) -> bool:
         """Record the emission of a task that was just seen open; tell whether that is done."""
         numbers = SequenceAllocator(self._log, 1)
         done = self._record(record.task.id, emission, record, numbers)
@@ -72,7 +72,7 @@ class Recorder:
             self._count(emission, record)
         return done
 
-    def _is_settled(self, task_id: str | None, records: dict[str | None, Record]) -> bool:
+    def _is_settled(self, task_id: str | None, records: dict[str | None, StoredTask]) -> bool:
         """Tell whether there is nothing to record, and note what is kept of the task.
 
         Where that cannot be read, the recording itself will find out.
@@ -81,23 +81,25 @@ class Recorder:
             _logger.warning("A message on the topic was not published by the state machine; it is left out of the log.")
             return True
         try:
-            record = self._registry.get(task_id)
+            record = self._task_store.get(task_id)
         except (BotoCoreError, ClientError):
             return False
         if record is None:
             _logger.warning("The message of an unknown task is left out of the log.", extra={"task_id": task_id})
             return True
         records[task_id] = record
-        return record.state is State.EMITTED
+        return record.state is StoredState.EMITTED
 
-    def _count(self, emission: Emission, record: Record | None) -> None:
+    def _count(self, emission: Emission, record: StoredTask | None) -> None:
         """Count an emission that is recorded; a rare one twice, where two recorders have it at the same moment."""
-        self._observer.count(Metric.EMITTED)
+        self._metrics.count(Metric.EMITTED)
         if record is not None:
             late_ms = emission.emitted_ms - record.task.expected_ms
-            self._observer.observe(Metric.LATENESS, [max(late_ms, 0) / 1000])  # SQS's clock is not Step Functions'
+            self._metrics.observe(Metric.LATENESS, [max(late_ms, 0) / 1000])  # SQS's clock is not Step Functions'
 
-    def _record(self, task_id: str, emission: Emission, record: Record | None, numbers: "SequenceAllocator") -> bool:
+    def _record(
+        self, task_id: str, emission: Emission, record: StoredTask | None, numbers: "SequenceAllocator"
+    ) -> bool:
         for _ in range(_ATTEMPTS):
             try:
                 outcome = self._append(task_id, emission, record, numbers)
@@ -112,7 +114,7 @@ class Recorder:
         return False
 
     def _append(
-        self, task_id: str, emission: Emission, record: Record | None, numbers: "SequenceAllocator"
+        self, task_id: str, emission: Emission, record: StoredTask | None, numbers: "SequenceAllocator"
     ) -> "_Outcome":
         """Mark the task and append the event in one transaction.
 
@@ -121,9 +123,9 @@ class Recorder:
         event has a copy.
         """
         sequence = numbers.take()
-        event = Event(sequence, task_id, emission.event, emission.emitted_ms, indexed_ms=self._now_ms())
-        refer = record is not None and record.task.event == event.event and is_large(event.event)
-        update = self._registry.emission(
+        event = Event(sequence, task_id, emission.payload, emission.emitted_ms, indexed_ms=self._now_ms())
+        refer = record is not None and record.task.payload == event.payload and is_large(event.payload)
+        update = self._task_store.mark_emitted_request(
             task_id,
             emitted_ms=event.emitted_ms,
             unchanged=record if refer else None,
@@ -131,15 +133,15 @@ class Recorder:
         )
         try:
             self._client.transact_write_items(
-                TransactItems=[{"Update": update}, {"Put": self._log.appending(event, refer=refer)}]
+                TransactItems=[{"Update": update}, {"Put": self._log.append_request(event, refer=refer)}]
             )
         except (BotoCoreError, ClientError) as error:
-            marking, appending = _failed_conditions(error)
-            if appending:  # a reader has sealed the number, and soon the others that were reserved with it
+            marking, append_request = _failed_conditions(error)
+            if append_request:  # a reader has sealed the number, and soon the others that were reserved with it
                 numbers.discard()
             elif was_rejected(error):
                 numbers.give_back(sequence)
-            if not marking and not appending and code(error) != "TransactionCanceledException":
+            if not marking and not append_request and code(error) != "TransactionCanceledException":
                 raise
             if not marking:
                 return _Outcome.IN_THE_WAY
@@ -161,8 +163,8 @@ def _failed_conditions(error: BotoCoreError | ClientError) -> tuple[bool, bool]:
     """Tell for the two writes of the transaction whether its condition was the reason that it failed."""
     response = error.response if isinstance(error, ClientError) else {}
     reasons = [reason.get("Code") for reason in response.get("CancellationReasons", [])]
-    marking, appending = (reason == "ConditionalCheckFailed" for reason in (*reasons, None, None)[:2])
-    return marking, appending
+    marking, append_request = (reason == "ConditionalCheckFailed" for reason in (*reasons, None, None)[:2])
+    return marking, append_request
 
 
 class SequenceAllocator:
@@ -180,7 +182,7 @@ class SequenceAllocator:
         """Return a number that no one else has. Raises botocore's errors."""
         if not self._reserved:
             count = max(self._count, 1)
-            first = self._log.take_numbers(count)
+            first = self._log.reserve_sequence(count)
             self._reserved = list(range(first, first + count))
         self._count -= 1
         return self._reserved.pop(0)
@@ -206,7 +208,7 @@ class SequenceAllocator:
 def _task_id(event: str) -> str | None:
     """Return the id in an emitted event, None if the text is none of ours: a reader of the log counts on a message."""
     try:
-        fields = read_event(event)
+        fields = read_payload(event)
         task_id, message = fields["id"], fields["message"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None

@@ -17,7 +17,7 @@ from task_scheduler import timestamps
 from task_scheduler.aws.batch_get import items_of
 from task_scheduler.aws.clients import code
 from task_scheduler.aws.schema import BUCKET, BY_DUE, DUE_ID, EXPIRES_AT, TASK_ID
-from task_scheduler.engine import IdempotencyKey, Place, TaskQuery
+from task_scheduler.engine import Cursor, IdempotencyKey, TaskQuery
 from task_scheduler.task import Status, Task
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _NO: Final = {"N": "0"}
 _COUNTED_AT_ONCE: Final = 1_000  # tasks that one query counts: 18 read request units or so
 
 
-class State(StrEnum):
+class StoredState(StrEnum):
     """A task's state as the table has it: what people see as scheduled is armed, or parked until it can be."""
 
     PARKED = "parked"
@@ -49,15 +49,15 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-OPEN: Final = frozenset({State.SCHEDULED, State.PARKED})
+OPEN: Final = frozenset({StoredState.SCHEDULED, StoredState.PARKED})
 
 _READING_ORDER: Final = (
-    State.PARKED,
-    State.SCHEDULED,
-    State.PARKED,
-    State.FAILED,
-    State.CANCELLED,
-    State.EMITTED,
+    StoredState.PARKED,
+    StoredState.SCHEDULED,
+    StoredState.PARKED,
+    StoredState.FAILED,
+    StoredState.CANCELLED,
+    StoredState.EMITTED,
 )
 """A list that reads the states in this order misses no task that changes its state meanwhile.
 
@@ -67,11 +67,11 @@ parked: therefore parked is read twice.
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StoredTask:
     """A task and what only this engine needs to know of it."""
 
     task: Task
-    state: State
+    state: StoredState
     rearmed: int = 0
     """How often a timer of it died and another was started."""
     attempted: bool = False
@@ -90,7 +90,7 @@ class KeyHolder:
     fingerprint: str
 
 
-class Registry:
+class TaskStore:
     """The tasks table. Calls raise botocore's errors."""
 
     def __init__(
@@ -128,7 +128,7 @@ class Registry:
         holder = KeyHolder(item["task"]["S"], item["fingerprint"]["S"])
         return None if holder.task_id == task.id else holder
 
-    def take_over_key(self, key: IdempotencyKey, holder: KeyHolder, task: Task, state: State) -> bool:
+    def take_over_key(self, key: IdempotencyKey, holder: KeyHolder, task: Task, state: StoredState) -> bool:
         """Store a new task, and give it a key whose task is gone; False if that has changed meanwhile.
 
         The writer of that task may be slow rather than dead: a tombstone under its id rejects its put, whenever it
@@ -147,16 +147,16 @@ class Registry:
         """Let the key of a task that gets a later due time live as long as the task."""
         self._write(self._key_update(name, task.id, {EXPIRES_AT: self._outliving(task)}))
 
-    def put(self, task: Task, state: State, *, key: str | None = None) -> bool:
+    def put(self, task: Task, state: StoredState, *, key: str | None = None) -> bool:
         """Store a new task, and a row for each of its tags; False if there is an item with its id already."""
         return self._write(self._new({TASK_ID: {"S": task.id}, **self._attributes(task, state, key)}), task)
 
-    def get(self, task_id: str) -> Record | None:
+    def get(self, task_id: str) -> StoredTask | None:
         """Return a task as it is now."""
         item = self._item(task_id)
         return None if item is None or "state" not in item else _record(item)
 
-    def move(self, record: Record, state: State, *, now_ms: int, attempted: bool = False) -> bool:
+    def transition(self, record: StoredTask, state: StoredState, *, now_ms: int, attempted: bool = False) -> bool:
         """Take a task from the state and revision of `record` to `state`; False if it has changed meanwhile.
 
         With `attempted`, it is noted that a start of this revision was attempted.
@@ -164,7 +164,7 @@ class Registry:
         changes = {"attempted": _YES} if attempted else {}
         return self._update(record, state, changes, ended_ms=None if state in OPEN else now_ms)
 
-    def rearm(self, record: Record, *, entered: bool = False) -> Record | None:
+    def rearm(self, record: StoredTask, *, entered: bool = False) -> StoredTask | None:
         """Give a task its next revision, and so the name of a new timer; None if it has changed meanwhile.
 
         Only for a task whose present timer has ended: its name is used up then, and no revision but the newest has a
@@ -172,14 +172,14 @@ class Registry:
         """
         task = replace(record.task, revision=record.task.revision + 1)
         entered = entered or record.entered
-        renewed = replace(record, task=task, state=State.SCHEDULED, rearmed=record.rearmed + 1, entered=entered)
+        renewed = replace(record, task=task, state=StoredState.SCHEDULED, rearmed=record.rearmed + 1, entered=entered)
         changes = {"revision": {"N": str(task.revision)}, "rearmed": {"N": str(renewed.rearmed)}}
         if entered:
             changes["entered"] = _YES
-        return renewed if self._update(record, State.SCHEDULED, changes) else None
+        return renewed if self._update(record, StoredState.SCHEDULED, changes) else None
 
-    def emission(
-        self, task_id: str, *, emitted_ms: int, unchanged: Record | None = None, until: int = 0
+    def mark_emitted_request(
+        self, task_id: str, *, emitted_ms: int, unchanged: StoredTask | None = None, until: int = 0
     ) -> "UpdateTypeDef":
         """Return the update that marks a task emitted, whatever else the table said: the message did go out.
 
@@ -187,7 +187,7 @@ class Registry:
         in seconds since the Unix epoch.
         """
         names = {"#state": "state", "#ended": "ended", "#bucket": BUCKET}
-        values = self._ending(State.EMITTED, task_id, emitted_ms)
+        values = self._ending(StoredState.EMITTED, task_id, emitted_ms)
         condition = f"attribute_exists({TASK_ID}) AND #state <> :state"
         if unchanged is not None:
             names["#revision"] = "revision"
@@ -205,7 +205,7 @@ class Registry:
             "ExpressionAttributeValues": values,
         }
 
-    def reschedule(self, record: Record, new: Task, state: State) -> bool:
+    def reschedule(self, record: StoredTask, new: Task, state: StoredState) -> bool:
         """Replace the task of `record` by its next revision; False where it has moved on meanwhile."""
         update: UpdateTypeDef = {
             "TableName": self._table,
@@ -227,7 +227,7 @@ class Registry:
                 ":state": {"S": state},
                 ":due": {"N": str(new.due_ms)},
                 ":next": {"N": str(new.revision)},
-                ":event": {"S": new.event},
+                ":event": {"S": new.payload},
                 ":bucket": {"S": self._bucket(state, new.id)},
                 ":due_id": {"S": _due_id(new.due_ms, new.id)},
                 ":changed": {"N": str(new.changed_ms)},
@@ -236,15 +236,15 @@ class Registry:
         }
         return self._write({"Update": update}, new)
 
-    def due(self, state: State, *, until_ms: int, after: Place | None, limit: int) -> list[Place]:
+    def due(self, state: StoredState, *, until_ms: int, after: Cursor | None, limit: int) -> list[Cursor]:
         """Return the `limit` soonest tasks after a place that are in `state` and due by a time."""
         return self._merge([state], _first(None, after), _due_id(until_ms + 1, ""), limit)
 
-    def soonest(self, state: State) -> list[Place]:
+    def soonest(self, state: StoredState) -> list[Cursor]:
         """Return the task in a state that is due first, if there is one."""
         return self._merge([state], _first(None, None), _due_id(_LATEST_MS, ""), 1)
 
-    def counts(self, states: Iterable[State]) -> Iterator[int]:
+    def counts(self, states: Iterable[StoredState]) -> Iterator[int]:
         """Yield how many tasks in these states each of a row of queries finds, to be added up."""
         for bucket in (f"{state}#{shard}" for state in states for shard in range(self._shards)):
             start: dict[str, Any] = {}
@@ -264,7 +264,7 @@ class Registry:
                     break
                 start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def find(self, query: TaskQuery, *, limit: int) -> list[Place]:
+    def find(self, query: TaskQuery, *, limit: int) -> list[Cursor]:
         """Return the `limit` soonest tasks that the index knows to match a query, but for a status beside a tag."""
         if query.tag:
             prefixes = ["tag#{}:{}".format(*query.tag)]
@@ -273,16 +273,16 @@ class Registry:
         last = _due_id(_LATEST_MS if query.to_ms is None else max(query.to_ms, _EARLIEST_MS), "")
         return self._merge(prefixes, _first(query.from_ms, query.after), last, limit)
 
-    def get_all(self, task_ids: Sequence[str]) -> Iterator[Record]:
+    def get_all(self, task_ids: Sequence[str]) -> Iterator[StoredTask]:
         """Yield the tasks of these ids as they are now, in this order, without those that are not there."""
         return map(_record, items_of(self._client, self._table, task_ids, sleep=self._sleep))
 
-    def bookmark(self, name: str) -> Place | None:
+    def bookmark(self, name: str) -> Cursor | None:
         """Return the place that was stored under a name, None if there is none."""
         item = self._item(_bookmark_id(name))
         return _place(item["place"]["S"]) if item and item["place"]["S"] else None
 
-    def set_bookmark(self, name: str, place: Place | None) -> None:
+    def set_bookmark(self, name: str, place: Cursor | None) -> None:
         """Store a place under a name, or none."""
         text = _due_id(place.due_ms, place.task_id) if place else ""
         self._client.put_item(TableName=self._table, Item={TASK_ID: {"S": _bookmark_id(name)}, "place": {"S": text}})
@@ -292,7 +292,7 @@ class Registry:
             "Item"
         )
 
-    def _merge(self, prefixes: Sequence[str], first: str, last: str, limit: int) -> list[Place]:
+    def _merge(self, prefixes: Sequence[str], first: str, last: str, limit: int) -> list[Cursor]:
         """Read at most a page of each shard, from `first` to before `last`, and return the soonest of all."""
         if first >= last:
             return []
@@ -355,14 +355,14 @@ class Registry:
         }
         return {"Put": put}
 
-    def _attributes(self, task: Task, state: State, key: str | None) -> dict[str, Any]:
+    def _attributes(self, task: Task, state: StoredState, key: str | None) -> dict[str, Any]:
         """Return all of a new task but its id."""
         return {
             "state": {"S": state},
             "due": {"N": str(task.due_ms)},
             "revision": {"N": str(task.revision)},
             "created": {"N": str(task.created_ms)},
-            "event": {"S": task.event},
+            "event": {"S": task.payload},
             "changed": {"N": str(task.changed_ms)},
             **({"key": {"S": key}} if key is not None else {}),
             BUCKET: {"S": self._bucket(state, task.id)},
@@ -399,7 +399,9 @@ class Registry:
         """Return when a row that goes with a task expires, which is after the task itself has."""
         return {"N": str(int(task.expected_ms / 1000 + self._retention_s) + _EXTRA_S)}
 
-    def _update(self, record: Record, state: State, changed: Mapping[str, Any], *, ended_ms: int | None = None) -> bool:
+    def _update(
+        self, record: StoredTask, state: StoredState, changed: Mapping[str, Any], *, ended_ms: int | None = None
+    ) -> bool:
         """Change the state and other attributes of a task, if it still has the state and revision of `record`."""
         task = record.task
         values: dict[str, Any] = {
@@ -431,7 +433,7 @@ class Registry:
     def _bucket(self, prefix: str, task_id: str) -> str:
         return f"{prefix}#{zlib.crc32(task_id.encode()) % self._shards}"
 
-    def _ending(self, state: State, task_id: str, ended_ms: int) -> dict[str, Any]:
+    def _ending(self, state: StoredState, task_id: str, ended_ms: int) -> dict[str, Any]:
         return {
             ":state": {"S": state},
             ":bucket": {"S": self._bucket(state, task_id)},
@@ -454,28 +456,28 @@ def _bookmark_id(name: str) -> str:
     return f"bookmark#{name}"
 
 
-def _first(from_ms: int | None, after: Place | None) -> str:
+def _first(from_ms: int | None, after: Cursor | None) -> str:
     """Return where to begin in the index: not before a time, and after a place."""
     first = _due_id(_EARLIEST_MS if from_ms is None else max(from_ms, _EARLIEST_MS), "")
     return max(first, _due_id(after.due_ms, after.task_id) + "\0") if after else first
 
 
-def _place(due_id: str) -> Place:
+def _place(due_id: str) -> Cursor:
     due, _, task_id = due_id.partition("#")
-    return Place(int(due) + _EARLIEST_MS, task_id)
+    return Cursor(int(due) + _EARLIEST_MS, task_id)
 
 
-def _status(state: State) -> Status:
+def _status(state: StoredState) -> Status:
     return Status.SCHEDULED if state in OPEN else Status(state)
 
 
-def _record(item: Mapping[str, Any]) -> Record:
-    state = State(item["state"]["S"])
+def _record(item: Mapping[str, Any]) -> StoredTask:
+    state = StoredState(item["state"]["S"])
     ended = item.get("ended")
     task = Task(
         id=item[TASK_ID]["S"],
         due_ms=int(item["due"]["N"]),
-        event=item["event"]["S"],
+        payload=item["event"]["S"],
         created_ms=int(item["created"]["N"]),
         revision=int(item["revision"]["N"]),
         status=_status(state),
@@ -483,7 +485,7 @@ def _record(item: Mapping[str, Any]) -> Record:
         changed_ms=int(item["changed"]["N"]),
     )
     key = item.get("key")
-    return Record(
+    return StoredTask(
         task,
         state,
         rearmed=int(item.get("rearmed", _NO)["N"]),

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from task_scheduler import __version__
-from task_scheduler.cli.service import INTERRUPTED, complain
+from task_scheduler.cli.service import INTERRUPTED, print_error
 
 PROGRAM: Final = "task-scheduler"
 _EPILOG: Final = (
@@ -121,5 +121,5 @@ def main() -> None:
         # Nobody reads on, or the disk is full; what is still to be written would be one more error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
-            complain(f"Cannot write the output: {error.strerror}.")
+            print_error(f"Cannot write the output: {error.strerror}.")
         sys.exit(1)

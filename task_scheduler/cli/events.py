@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from task_scheduler.cli import output
-from task_scheduler.cli.service import complain, json_option, service, service_options
+from task_scheduler.cli.service import json_option, print_error, service, service_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def events(  # noqa: PLR0913 - the options of a command
         if follow:
             client.health()  # who mistyped the address shall not wait for it
             if sys.stdout.isatty():
-                complain(f"Waiting for events from {client.url}; Ctrl-C ends it.")
+                print_error(f"Waiting for events from {client.url}; Ctrl-C ends it.")
             found: Iterator[Event] = islice(client.events(after, dropped=notice), limit)
         elif after is None:
             found = iter(_last(client, limit or _DEFAULT))
@@ -63,7 +63,7 @@ class _Notice:
     def __call__(self, why: "TaskSchedulerError", _pause: float) -> None:
         if not self.told:
             self.told = True
-            complain(f"{why} Trying again; no event is lost.")
+            print_error(f"{why} Trying again; no event is lost.")
 
 
 def _print_json(event: "Event") -> None:

@@ -15,11 +15,11 @@ from task_scheduler.cli import output, params
 from task_scheduler.cli.service import (
     CONNECT_TIMEOUT_S,
     INTERRUPTED,
-    complain,
     explanation,
     fail,
     json_option,
     misuse,
+    print_error,
     service,
     service_options,
 )
@@ -51,7 +51,7 @@ def import_tasks(*, file: str, url: str | None, secret: str | None, json: bool) 
     stopped, code = _import_all(file, url, secret, tally)
     imported = output.counted(tally.imported, "line")
     if stopped:
-        complain(f"{stopped} {imported} imported. To go on, import the same again: nothing is made twice.")
+        print_error(f"{stopped} {imported} imported. To go on, import the same again: nothing is made twice.")
     if json:
         click.echo(output.as_json({"imported": tally.imported, "refused": tally.refused}))
     elif not stopped:
@@ -88,7 +88,7 @@ def export_tasks(  # noqa: PLR0913 - the options of a command
                 bar.show(count)
     except KeyboardInterrupt:
         state = f"{file} is as it was" if file != "-" else "the rest is missing"
-        complain(f"Interrupted after {output.counted(count, 'task')}; {state}.")
+        print_error(f"Interrupted after {output.counted(count, 'task')}; {state}.")
         raise click.exceptions.Exit(INTERRUPTED) from None
     except OSError as error:
         if file == "-":

@@ -66,18 +66,18 @@ def explanation(error: "TaskSchedulerError") -> str:
     return str(error)
 
 
-def complain(sentence: str) -> None:
+def print_error(sentence: str) -> None:
     """Write a sentence to standard error."""
     click.echo(printable(sentence), err=True)
 
 
 def fail(sentence: str) -> Never:
     """End the command because the service refused, or could not."""
-    complain(sentence)
+    print_error(sentence)
     raise click.exceptions.Exit(1)
 
 
 def misuse(sentence: str) -> Never:
     """End the command because it was not understood."""
-    complain(sentence)
+    print_error(sentence)
     raise click.exceptions.Exit(2)

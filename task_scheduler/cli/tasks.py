@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from task_scheduler.cli import output, params
-from task_scheduler.cli.service import Function, complain, fail, json_option, misuse, service, service_options
+from task_scheduler.cli.service import Function, fail, json_option, misuse, print_error, service, service_options
 
 if TYPE_CHECKING:
     from task_scheduler.client import Client
@@ -80,9 +80,9 @@ def list_tasks(  # noqa: PLR0913 - the options of a command
         if not sys.stdout.isatty():
             return
         if count == 0:
-            complain("Nothing is scheduled." if chosen == _WAITING else "No task is like that.")
+            print_error("Nothing is scheduled." if chosen == _WAITING else "No task is like that.")
         elif next(tasks, None) is not None:
-            complain(f"These are the first {count}. Give --limit for more, or --all.")
+            print_error(f"These are the first {count}. Give --limit for more, or --all.")
 
 
 _MESSAGE_HELP: Final = (
@@ -214,7 +214,7 @@ def _cancel_each(client: "Client", ids: tuple[str, ...], *, json: bool) -> bool:
         if json:
             results.append({"id": task_id, "cancelled": not errors, **({"errors": errors} if errors else {})})
         elif errors:
-            complain(" ".join(errors))
+            print_error(" ".join(errors))
         else:
             click.echo(f"Cancelled {output.printable(task_id)}")
         all_cancelled = all_cancelled and not errors

@@ -93,11 +93,11 @@ def unreachable(error: httpx.RequestError, url: str) -> UnreachableError:
 
 
 def refused(
-    response: httpx.Response, url: str, meanings: Mapping[int, type[ApiError]], doubt: str = ""
+    response: httpx.Response, url: str, meanings: Mapping[int, type[ApiError]], conflict_hint: str = ""
 ) -> TaskSchedulerError:
     """Return the error for an answer that is not 200.
 
-    `meanings` has what a status means to this call in particular, `doubt` a sentence to add to the API's.
+    `meanings` has what a status means to this call in particular, `conflict_hint` a sentence to add to the API's.
     """
     status = response.status_code
     sentences = _sentences(response)
@@ -107,7 +107,7 @@ def refused(
     kind = meanings.get(status) or _BY_STATUS.get(status)
     if kind is None:
         kind = ServerError if status >= _FIRST_SERVER_ERROR else ApiError
-    return kind(status, [*sentences, doubt] if doubt else sentences)
+    return kind(status, [*sentences, conflict_hint] if conflict_hint else sentences)
 
 
 def unexpected(response: httpx.Response, url: str) -> UnexpectedAnswerError:

@@ -39,7 +39,7 @@ class Call(Generic[_Result]):
     headers: Mapping[str, str] = field(default_factory=dict)
     meanings: Mapping[int, type[ApiError]] = field(default_factory=dict)
     """What a status means to this call in particular."""
-    doubt: str = ""
+    conflict_hint: str = ""
     """What to add to a conflict that a repetition meets."""
 
 
@@ -112,7 +112,7 @@ def reschedule(
         models.read_task,
         body=_json({**when, **({"message": message} if message is not None else {})}),
         meanings={404: TaskNotFoundError, 409: TooLateError},
-        doubt="An earlier try got no answer and may have changed the task before that: look at it.",
+        conflict_hint="An earlier try got no answer and may have changed the task before that: look at it.",
     )
 
 

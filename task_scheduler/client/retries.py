@@ -65,8 +65,8 @@ class Attempts(Generic[_Result]):
         if isinstance(outcome, httpx.RequestError):
             raise errors.unreachable(outcome, self._url) from outcome
         if outcome.status_code != _OK:
-            doubt = self._call.doubt if self._unanswered and outcome.status_code == _CONFLICT else ""
-            raise errors.refused(outcome, self._url, self._call.meanings, doubt)
+            conflict_hint = self._call.conflict_hint if self._unanswered and outcome.status_code == _CONFLICT else ""
+            raise errors.refused(outcome, self._url, self._call.meanings, conflict_hint)
         try:
             return self._call.read(outcome.json())
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 from task_scheduler.api import sse
 from task_scheduler.api.app import Api
 from task_scheduler.api.json_body import MAX_BODY_BYTES
-from task_scheduler.api.message import Request, Response, error_response, query_fields
+from task_scheduler.api.request import Request, query_fields
+from task_scheduler.api.response import Response, error_response
 from task_scheduler.engine import UnavailableError
 from task_scheduler.local.limits import Limits
 from task_scheduler.metrics import Metric
@@ -27,21 +28,21 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-Doorkeeper = Callable[[Mapping[str, str]], Response | None]
+AccessCheck = Callable[[Mapping[str, str]], Response | None]
 """Looks at the headers of a request, before its body is read, and returns the answer to one that is not served."""
 
 
-def everybody(_headers: Mapping[str, str]) -> None:
-    """Turn nobody away."""
+def allow_all(_headers: Mapping[str, str]) -> None:
+    """Serve every request."""
 
 
-def application(api: Api, limits: Limits, *, doorkeeper: Doorkeeper = everybody) -> Application:
+def application(api: Api, limits: Limits, *, access_check: AccessCheck = allow_all) -> Application:
     """Return the API as an ASGI application."""
     streams = asyncio.BoundedSemaphore(limits.streams)
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        rejection = _without_host(scope) or doorkeeper(headers)
+        rejection = _without_host(scope) or access_check(headers)
         if rejection is not None:
             await _send(rejection, send)
             return
@@ -58,7 +59,7 @@ def application(api: Api, limits: Limits, *, doorkeeper: Doorkeeper = everybody)
         if isinstance(response.body, bytes):
             await _send(response, send)
         elif streams.locked():
-            api.observer.count(Metric.THROTTLED)
+            api.metrics.count(Metric.THROTTLED)
             await _send(_unless_a_stream(request, _TOO_MANY_STREAMS), send)
         else:
             async with streams:
@@ -124,7 +125,7 @@ def _request(scope: Scope, headers: Mapping[str, str], body: bytes) -> Request:
         query=query,
         repeated=repeated,
         body=body,
-        seen_path=scope["path"],
+        public_path=scope["path"],
     )
 
 

@@ -84,7 +84,7 @@ class Deliveries:
             self._connection.execute(
                 "INSERT INTO delivery (url, sequence, task_id, payload, emitted_ms, attempts, failure, next_ms,"
                 " set_aside_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (url, sequence) DO NOTHING",
-                (url, event.sequence, event.task_id, event.event, event.emitted_ms, *_outcome(failure)),
+                (url, event.sequence, event.task_id, event.payload, event.emitted_ms, *_outcome(failure)),
             )
         self._connection.execute("UPDATE webhook SET position = ? WHERE url = ?", (event.sequence, url))
 

@@ -35,8 +35,8 @@ from task_scheduler.local.alarm import Alarm
 from task_scheduler.local.data_file import DataFile
 from task_scheduler.local.deliveries import Delivery, Failure, SetAside
 from task_scheduler.local.journal import Journal
-from task_scheduler.local.store import Emission, Store
-from task_scheduler.metrics import Metric, Observer
+from task_scheduler.local.store import Emission, TaskStore
+from task_scheduler.metrics import Metric, Metrics
 from task_scheduler.task import Event, Status, Task
 
 _logger: Final = logging.getLogger(__name__)
@@ -60,14 +60,14 @@ _INSPECTION_INTERVAL_S: Final = 30.0
 class _Call:
     """One change that a caller waits for."""
 
-    change: Callable[[Store], Any]
+    change: Callable[[TaskStore], Any]
     future: asyncio.Future[Any]
     counted: Metric | None
     """What is counted where the change was one."""
     outcome: Any = None
     error: Exception | None = None
 
-    def run(self, store: Store) -> None:
+    def run(self, store: TaskStore) -> None:
         """Make the change; any error but the disk's concerns this caller alone, and comes before it writes."""
         try:
             self.outcome = self.change(store)
@@ -90,11 +90,11 @@ class LocalEngine:
     """An Engine on one SQLite file; an asynchronous context manager, of one event loop."""
 
     def __init__(
-        self, path: Path, *, now_ms: Callable[[], float], observer: Observer, journal: Journal | None = None
+        self, path: Path, *, now_ms: Callable[[], float], metrics: Metrics, journal: Journal | None = None
     ) -> None:
         self._file = DataFile(path)
         self._now_ms = now_ms
-        self._observer = observer
+        self._metrics = metrics
         self._journal = journal
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="task-scheduler")
@@ -104,7 +104,7 @@ class LocalEngine:
         self._next_expiry_ms = 0
         self._pending = nan
         self._taken_ms = 0
-        self._held: deque[Emission] = deque()
+        self._staged: deque[Emission] = deque()
         self._damage: str | None = None
         self._reported: str | None = None
         self._page: tuple[tuple[int, ...], list[Event]] = ((), [])
@@ -116,17 +116,17 @@ class LocalEngine:
         with ExitStack() as undo:
             self._file.open()
             undo.callback(self._file.abandon)
-            self._writer = Store.open(self._file.path)
+            self._writer = TaskStore.open(self._file.path)
             undo.callback(self._writer.close)
-            self._reader = Store.open(self._file.path)
+            self._reader = TaskStore.open(self._file.path)
             undo.pop_all()
         self._position = self._reader.position()
         self._newest = self._reader.last_sequence()  # of the events that are stored: 0 once they have all expired
         self._latest_ms = self._reader.latest_ms()  # of all that was recorded
         for newest in self._reader.events_before(self._position + 1, limit=1):
             await self._until(newest.emitted_ms)  # it may have been taken by a process that ended since
-        self._observer.gauge(Metric.PENDING, self._pending)
-        self._alarm = Alarm(self._emit)
+        self._metrics.gauge(Metric.PENDING, self._pending)
+        self._alarm = Alarm(self._publish)
         self._inspection = asyncio.create_task(self._inspect())
         self._thread.start()
         return self
@@ -220,13 +220,13 @@ class LocalEngine:
         await self._until(self._taken_ms)
         return page
 
-    async def fire(self) -> None:
+    async def run_due(self) -> None:
         """Return when all that is due by now has been emitted, for a clock that was set by hand."""
         while await self._change(self._is_due):
             pass
-        self._emit()
+        self._publish()
 
-    def _is_due(self, store: Store) -> bool:
+    def _is_due(self, store: TaskStore) -> bool:
         due_ms = store.next_due_ms()
         return due_ms is not None and due_ms <= self.now_ms()
 
@@ -342,7 +342,7 @@ class LocalEngine:
         if self._calls.qsize() >= _MOST_WAITING:
             raise BusyError(TOO_BUSY)
 
-    async def _change(self, change: Callable[[Store], Any], counted: Metric | None = None) -> Any:  # noqa: ANN401 - what the change returns
+    async def _change(self, change: Callable[[TaskStore], Any], counted: Metric | None = None) -> Any:  # noqa: ANN401 - what the change returns
         call = _Call(change, self._loop.create_future(), counted)
         self._calls.put(call)
         try:
@@ -363,9 +363,9 @@ class LocalEngine:
         running = True
         while running:
             calls, running = self._collect(sleep_s)
-            sleep_s = self._turn(calls)
+            sleep_s = self._run_batch(calls)
             if isnan(self._pending):
-                self._take_census()
+                self._count_pending()
 
     def _collect(self, sleep_s: float) -> tuple[list[_Call], bool]:
         """Sleep until a call comes or time is up; return all calls that wait by then, and whether to go on."""
@@ -381,7 +381,7 @@ class LocalEngine:
             calls.append(call)
         return calls, call is not None
 
-    def _turn(self, calls: list[_Call]) -> float:
+    def _run_batch(self, calls: list[_Call]) -> float:
         """Make the changes and fire what is due in one transaction; return how long to sleep then, in seconds."""
         runnable = self._reject_where_lost(calls)
         try:
@@ -390,7 +390,7 @@ class LocalEngine:
                     call.run(self._writer)
                 now_ms = self.now_ms()
                 self._correct_times(now_ms)
-                emissions = self._take(now_ms)
+                emissions = self._stage_due(now_ms)
                 has_expired = self._expire(now_ms)
         except Exception:
             # Nothing of this turn was kept: callers are told so, and what is due stays due. Mostly it is the disk that
@@ -435,7 +435,7 @@ class LocalEngine:
             took_s = time.monotonic() - began_s
             await asyncio.sleep(max(_INSPECTION_INTERVAL_S, 100 * took_s))
 
-    def _take(self, now_ms: int) -> list[Emission]:
+    def _stage_due(self, now_ms: int) -> list[Emission]:
         """Write down, a little ahead, what is to be emitted; none before what was taken before it."""
         from_ms = self._taken_ms if _is_ahead(self._taken_ms, now_ms) else now_ms
         emissions = self._writer.emit_due(until_ms=now_ms + _AHEAD_MS, from_ms=from_ms, limit=_BATCH)
@@ -451,18 +451,18 @@ class LocalEngine:
                 counts[call.counted] += 1
         for metric, number in counts.items():
             if number:
-                self._observer.count(metric, number)
+                self._metrics.count(metric, number)
         self._pending += counts[Metric.SCHEDULED] - counts[Metric.CANCELLED] - counts[Metric.EMITTED]
-        self._observer.gauge(Metric.PENDING, self._pending)
+        self._metrics.gauge(Metric.PENDING, self._pending)
 
-    def _take_census(self) -> None:
+    def _count_pending(self) -> None:
         """Count what is pending: once, and after the first turn, since it looks at all and what is overdue cannot wait.
 
         Where it fails, so does all else, and it is tried again after the next turn.
         """
         with suppress(sqlite3.Error):
             self._pending = self._writer.pending()
-            self._observer.gauge(Metric.PENDING, self._pending)
+            self._metrics.gauge(Metric.PENDING, self._pending)
 
     def _expire(self, now_ms: int) -> bool:
         """Delete what ended long ago: a little in every minute, and in every turn while there is more.
@@ -498,15 +498,15 @@ class LocalEngine:
         for call in calls:
             call.settle()
         if emissions:
-            self._held.extend(emissions)
-            self._emit()
+            self._staged.extend(emissions)
+            self._publish()
 
-    def _emit(self) -> None:
+    def _publish(self) -> None:
         """Wake those who wait for events, with all whose time has come."""
         now_ms = self._now_ms()
         late_s = []
-        while self._held and not _is_ahead(self._held[0].emitted_ms, now_ms):
-            emission = self._held.popleft()
+        while self._staged and not _is_ahead(self._staged[0].emitted_ms, now_ms):
+            emission = self._staged.popleft()
             self._position = self._newest = emission.sequence
             late_s.append(max(now_ms - emission.expected_ms, 0) / 1000)
             if self._journal:
@@ -515,9 +515,9 @@ class LocalEngine:
             self._arrival.set()
             if not self._closing:
                 self._arrival = asyncio.Event()
-            self._observer.observe(Metric.LATENESS, late_s)
-        if self._held:
-            self._alarm.set((self._held[0].emitted_ms - now_ms) / 1000)
+            self._metrics.observe(Metric.LATENESS, late_s)
+        if self._staged:
+            self._alarm.set((self._staged[0].emitted_ms - now_ms) / 1000)
 
 
 def _is_ahead(ms: int, now_ms: float) -> bool:

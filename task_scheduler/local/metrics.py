@@ -13,7 +13,7 @@ _PREFIX: Final = "task_scheduler_"
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600)
 
 
-class Metrics:
+class PrometheusMetrics:
     """An observer that keeps figures for Prometheus; all of them are there from the start."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from task_scheduler.api.message import Response, error_response
+from task_scheduler.api.response import Response, error_response
 from task_scheduler.loopback import is_loopback
 
 _ADVICE: Final = "Without a secret it serves this machine alone; with one, by TASK_SCHEDULER_SECRET, whoever has it."

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from task_scheduler.local.data_file import DataFile, is_intact, open_read_only
-from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.local.store import DataFileError, TaskStore
 
 _BESIDE = ("", "-wal", "-shm")
 """What SQLite keeps of one database: the file, its log, and the index of that. They belong together."""
@@ -57,7 +57,7 @@ def _copy(backup: Path, draft: Path) -> None:
 def _prepare(draft: Path, backup: Path, data: Path) -> None:
     """Check that it is one of ours, and continue the numbers of the log: listeners hold numbers since the backup."""
     try:
-        store = Store.open(draft)
+        store = TaskStore.open(draft)
     except DataFileError as error:
         raise DataFileError(str(error).replace(str(draft), str(backup))) from None
     with closing(store), store.transaction():
@@ -66,7 +66,7 @@ def _prepare(draft: Path, backup: Path, data: Path) -> None:
 
 def _newest(data: Path) -> int:
     """Return the newest number in the log of a file, 0 if that cannot be read."""
-    with suppress(sqlite3.Error), closing(Store(open_read_only(data))) as old:
+    with suppress(sqlite3.Error), closing(TaskStore(open_read_only(data))) as old:
         return old.position()
     return 0
 

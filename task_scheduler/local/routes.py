@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from task_scheduler import timestamps
 from task_scheduler.api.errors import BadRequestError
 from task_scheduler.api.json_body import read_object
-from task_scheduler.api.message import Request, Response, json_response
+from task_scheduler.api.request import Request
+from task_scheduler.api.response import Response, json_response
 from task_scheduler.api.routes import Context, Route
 from task_scheduler.local import metrics
 from task_scheduler.local.clock import TestClock
@@ -19,7 +20,7 @@ _LATEST_MS: Final = timestamps.parse("9000-01-01")
 
 
 def local_routes(
-    engine: LocalEngine, counts: metrics.Metrics, clock: TestClock | None
+    engine: LocalEngine, counts: metrics.PrometheusMetrics, clock: TestClock | None
 ) -> Mapping[str, Mapping[str, Route]]:
     """Return the routes; the clock can be set only where it is one for tests."""
 
@@ -29,7 +30,7 @@ def local_routes(
     async def advance_clock(request: Request, _context: Context) -> Response:
         assert clock is not None  # noqa: S101 - the route is there only then
         clock.advance(_advance_ms(read_object(request.body), clock()))
-        await engine.fire()
+        await engine.run_due()
         return json_response({"now": timestamps.format(int(clock()))})
 
     async def list_set_aside(_request: Request, _context: Context) -> Response:

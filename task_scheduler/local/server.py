@@ -14,13 +14,13 @@ from pathlib import Path
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import ROUTES, Context
 from task_scheduler.engine import UnavailableError
-from task_scheduler.local.asgi import application, everybody
+from task_scheduler.local.asgi import allow_all, application
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.http_server import reserve, serving
 from task_scheduler.local.journal import Journal
 from task_scheduler.local.limits import Limits, limits_of_this_process
-from task_scheduler.local.metrics import Metrics
+from task_scheduler.local.metrics import PrometheusMetrics
 from task_scheduler.local.origin import own_pages_only
 from task_scheduler.local.routes import local_routes
 from task_scheduler.loopback import is_loopback
@@ -106,24 +106,24 @@ def serve(options: Options, announce: Callable[[str], None]) -> None:
 
 async def _serve(options: Options, reserved: socket.socket, announce: Callable[[str], None]) -> None:
     clock = TestClock() if options.test_clock else system_ms
-    metrics = Metrics()
+    metrics = PrometheusMetrics()
     valid = options.secrets
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(
-            LocalEngine(options.data, now_ms=clock, observer=metrics, journal=options.journal)
+            LocalEngine(options.data, now_ms=clock, metrics=metrics, journal=options.journal)
         )
         await stack.enter_async_context(_webhooks(options, engine))
         api = Api(
             Context(engine, streams=True),
             secrets=lambda: valid,
             routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
-            observer=metrics,
+            metrics=metrics,
         )
-        doorkeeper = everybody if options.secret is not None else own_pages_only
+        access_check = allow_all if options.secret is not None else own_pages_only
         host, port = reserved.getsockname()[:2]
         stopping = _stop_requested()  # before anybody knows of the server
         serve_task = await stack.enter_async_context(
-            serving(application(api, options.limits, doorkeeper=doorkeeper), reserved, options.limits)
+            serving(application(api, options.limits, access_check=access_check), reserved, options.limits)
         )
         stack.callback(engine.end_streams)
         announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple, Self
 
 from task_scheduler.engine import (
     MAX_PAGE_BYTES,
+    Cursor,
     IdempotencyKey,
     KeyConflictError,
-    Place,
     TaskNotFoundError,
     TaskPage,
     TaskQuery,
@@ -113,7 +113,7 @@ class Emission(NamedTuple):
     task_id: str
 
 
-class Store:
+class TaskStore:
     """One connection to the file; to be used by one thread at a time."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -161,7 +161,7 @@ class Store:
         known = "SELECT 1 FROM idempotency_key WHERE name = ?"
         if key is not None and self._connection.execute(known, (key.name,)).fetchone():
             return False
-        fields = (task.id, task.due_ms, task.event, task.created_ms, task.revision, task.status, task.ended_ms)
+        fields = (task.id, task.due_ms, task.payload, task.created_ms, task.revision, task.status, task.ended_ms)
         if self._connection.execute(_INSERT, (*fields, task.changed_ms)).rowcount == 0:
             return False
         if key is not None:
@@ -215,7 +215,7 @@ class Store:
         self.soonest_ms = min(self.soonest_ms, new.due_ms)
         self._connection.execute(
             "UPDATE task SET due_ms = ?, revision = ?, event = ?, changed_ms = ? WHERE id = ?",
-            (new.due_ms, new.revision, new.event, new.changed_ms, task_id),
+            (new.due_ms, new.revision, new.payload, new.changed_ms, task_id),
         )
         self._untag(old)
         self._tag(new)
@@ -229,9 +229,9 @@ class Store:
             found = [cursors.enter_context(closing(cursor)) for cursor in self._walks(query, limit + 1)]
             for row in merge(*found, key=_place):  # read one by one: they may be large
                 if len(page) == limit or size > MAX_PAGE_BYTES:
-                    return TaskPage(page, Place(page[-1].due_ms, page[-1].id))
+                    return TaskPage(page, Cursor(page[-1].due_ms, page[-1].id))
                 page.append(_task(row))
-                size += len(page[-1].event)
+                size += len(page[-1].payload)
         return TaskPage(page, None)
 
     @contextmanager
@@ -245,7 +245,7 @@ class Store:
 
     def _walks(self, query: TaskQuery, limit: int) -> Iterator[sqlite3.Cursor]:
         """Begin to walk along an index for each status, or for a tag; each walk is in the order of the list."""
-        place = query.after or Place(_FIRST_MS, "")
+        place = query.after or Cursor(_FIRST_MS, "")
         from_ms = _FIRST_MS if query.from_ms is None else query.from_ms
         to_ms = _LAST_MS if query.to_ms is None else query.to_ms
         window = (max(place.due_ms, from_ms), place.due_ms, place.task_id, to_ms)

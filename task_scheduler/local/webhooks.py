@@ -222,11 +222,13 @@ class WebhookSender:
             "content-type": "application/json",
             "webhook-id": event.task_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signature.sign(event.task_id, now, event.event),
+            "webhook-signature": self._signature.sign(event.task_id, now, event.payload),
         }
         try:
             # What the receiver says beyond its status is not read: it may be endless.
-            async with self._client.stream("POST", self._url, content=event.event.encode(), headers=headers) as answer:
+            async with self._client.stream(
+                "POST", self._url, content=event.payload.encode(), headers=headers
+            ) as answer:
                 status, retry_after = answer.status_code, answer.headers.get("retry-after", "")
         except httpx.HTTPError as error:
             return type(error).__name__, False, 0.0

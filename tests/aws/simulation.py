@@ -11,13 +11,13 @@ from task_scheduler import timestamps
 from task_scheduler.aws import schema
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
-from task_scheduler.aws.executions import Timer
+from task_scheduler.aws.executions import ExecutionTimer
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.sweeper import Sweeper
-from task_scheduler.aws.task_store import Registry
+from task_scheduler.aws.task_store import TaskStore
 from task_scheduler.engine import EngineError, IdempotencyKey, TaskNotFoundError, TaskQuery, UnavailableError
-from task_scheduler.metrics import Unobserved
-from task_scheduler.task import Status, Task, changed_task, new_task, read_event
+from task_scheduler.metrics import NullMetrics
+from task_scheduler.task import Status, Task, changed_task, new_task, read_payload
 from tests.aws.explorer import Scheduler
 from tests.aws.memory_dynamodb import MemoryDynamoDB, Schema, refused
 from tests.aws.memory_step_functions import MACHINE, MemoryStepFunctions, Message, StopOfEnded
@@ -126,32 +126,32 @@ class Simulation:
 
     # The parts of the product: each actor gets its own, as each Lambda environment has its own.
 
-    def registry(self) -> Registry:
-        return Registry(self._dynamodb, "tasks", retention_days=30, shards=1, sleep=self._sleep)  # type: ignore[arg-type]  # a client in memory
+    def task_store(self) -> TaskStore:
+        return TaskStore(self._dynamodb, "tasks", retention_days=30, shards=1, sleep=self._sleep)  # type: ignore[arg-type]  # a client in memory
 
     def log(self) -> EventLog:
         return EventLog(self._dynamodb, "events", "tasks", retention_days=7, now_ms=self.clock)  # type: ignore[arg-type]  # the same
 
-    def timer(self) -> Timer:
-        return Timer(self._machine, MACHINE, sleep=self._sleep)  # type: ignore[arg-type]  # the same
+    def timer(self) -> ExecutionTimer:
+        return ExecutionTimer(self._machine, MACHINE, sleep=self._sleep)  # type: ignore[arg-type]  # the same
 
     def engine(self) -> AwsEngine:
         return AwsEngine(
-            self.registry(),
+            self.task_store(),
             self.timer(),
             self.log(),
             arming_window_days=1,
             now_ms=self.clock,
-            observer=Unobserved(),
+            metrics=NullMetrics(),
             sleep=self._sleep,
         )
 
     def recorder(self) -> Recorder:
-        return Recorder(self._dynamodb, self.registry(), self.log(), now_ms=self.clock, observer=Unobserved())  # type: ignore[arg-type]  # the same
+        return Recorder(self._dynamodb, self.task_store(), self.log(), now_ms=self.clock, metrics=NullMetrics())  # type: ignore[arg-type]  # the same
 
     def sweeper(self) -> Sweeper:
         return Sweeper(
-            self.registry(), self.timer(), self.recorder(), arming_window_days=1, now_ms=self.clock, threads=1
+            self.task_store(), self.timer(), self.recorder(), arming_window_days=1, now_ms=self.clock, threads=1
         )
 
     # What actors do.
@@ -367,7 +367,7 @@ class _Outcome:
             yield "reschedule 200, and the old message was published"
         if (self.task.status is Status.EMITTED) != bool(self.published):
             yield f"published {len(self.published)} times, and shown as {self.task.status}"
-        if any(timestamps.parse(read_event(one.text)["timestamp"]) > one.at_ms for one in self.published):
+        if any(timestamps.parse(read_payload(one.text)["timestamp"]) > one.at_ms for one in self.published):
             yield "published early"
 
     def _of_cancelled(self) -> Iterator[str]:
@@ -375,7 +375,7 @@ class _Outcome:
             yield "cancel 200, and the message was published"
 
     def _of_kept(self) -> Iterator[str]:
-        wanted = read_event(self.task.event)["message"]
+        wanted = read_payload(self.task.payload)["message"]
         if any(status == 503 for _, status in self.responses):
             yield "503, and no service had failed"
         elif self.task.status is Status.CANCELLED:
@@ -390,7 +390,7 @@ class _Outcome:
 
 
 def _texts(messages: Sequence[Message]) -> list[str]:
-    return [read_event(one.text)["message"] for one in messages]
+    return [read_payload(one.text)["message"] for one in messages]
 
 
 def _returned(call: Coroutine[Any, Any, _Returned]) -> _Returned:

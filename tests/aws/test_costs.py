@@ -8,7 +8,7 @@ from lab.bench.aws import counted
 from lab.bench.aws.counted import Cost
 from task_scheduler import timestamps
 from task_scheduler.aws.event_log import PARTITIONS
-from task_scheduler.aws.task_store import SHARDS, State
+from task_scheduler.aws.task_store import SHARDS, StoredState
 from task_scheduler.engine import TaskQuery
 from task_scheduler.task import Status, new_task
 from tests.aws.world import World, run
@@ -21,7 +21,7 @@ def fill(world: World, count: int) -> None:
     for number in range(count):
         body = {"timestamp": timestamps.format(world.clock.ms + 3_600_000 + number), "message": number}
         task = new_task(body, task_id=str(uuid.UUID(int=number)), now_ms=world.clock.ms)
-        world.registry.put(task, State.SCHEDULED)
+        world.task_store.put(task, StoredState.SCHEDULED)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ CALLS: dict[str, dict[str, int]] = {
     "cancel": {"GetItem": 1, "StopExecution": 1, "UpdateItem": 1},
     "reschedule": {"GetItem": 1, "StopExecution": 1, "UpdateItem": 1, "StartExecution": 1},
     "list 50 scheduled": {"Query": 3 * SHARDS, "BatchGetItem": 1},  # parked, armed, and parked again
-    "list 50 of any status": {"Query": (len(State) + 1) * SHARDS, "BatchGetItem": 1},
+    "list 50 of any status": {"Query": (len(StoredState) + 1) * SHARDS, "BatchGetItem": 1},
     "sweep with nothing to do": {"Query": 2 * SHARDS},
     "record one": {"GetItem": 1, "UpdateItem": 1, "TransactWriteItems": 1},
     "record 10 at once": {"GetItem": 10, "UpdateItem": 1, "TransactWriteItems": 10},

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from task_scheduler import timestamps
 from task_scheduler.engine import EngineError
-from task_scheduler.task import Task, changed_task, read_event
+from task_scheduler.task import Task, changed_task, read_payload
 from tests.aws.world import CrashError, World
 
 MOST_CALLS = 14  # that any of the use cases makes
@@ -109,12 +109,12 @@ def check(story: Story) -> None:
     published = story.world.machine.published
     logged = [event.task_id for event in story.world.logged()]
     for ms, event in published:
-        assert ms >= timestamps.parse(read_event(event)["timestamp"]), "early"
+        assert ms >= timestamps.parse(read_payload(event)["timestamp"]), "early"
     assert len(logged) == len(set(logged)), "in the log twice"
     if story.cancelled:
         assert not published, "cancelled, confirmed, and emitted all the same"
     elif story.accepted:
-        record = story.world.registry.get(story.task.id)
+        record = story.world.task_store.get(story.task.id)
         assert record is not None
         if record.task.status != "cancelled":  # by a cancel whose answer was lost
             assert published, "accepted and never emitted"

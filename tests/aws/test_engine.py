@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from task_scheduler.aws.task_store import State
+from task_scheduler.aws.task_store import StoredState
 from task_scheduler.engine import (
     IdempotencyKey,
     KeyConflictError,
@@ -34,7 +34,7 @@ def test_a_task_is_emitted_on_the_second_after_its_time_and_logged_once(world: W
     world.advance(59.5)
     assert not world.machine.published
     world.advance(0.5)
-    assert world.machine.published == [(task.due_ms + 999, task.event)]
+    assert world.machine.published == [(task.due_ms + 999, task.payload)]
     assert ids(world) == [task.id]
     assert run(world.engine.get(task.id)).status is Status.EMITTED
 
@@ -206,9 +206,9 @@ def test_a_task_that_is_parked_though_its_start_worked_can_be_cancelled(world: W
     task = world.new_task()
     world.faults.plan("start_execution", "lost")
     run(world.engine.schedule(task))
-    record = world.registry.get(task.id)
+    record = world.task_store.get(task.id)
     assert record is not None
-    assert record.state is State.PARKED
+    assert record.state is StoredState.PARKED
     assert run(world.engine.cancel(task.id)).status is Status.CANCELLED
     world.minutes(5)
     assert not world.machine.published
@@ -344,7 +344,7 @@ def test_a_key_that_is_used_again_when_its_task_has_expired_makes_a_new_task(
     second = world.new_task(number=2)
     assert run(world.engine.schedule(second, replace(KEY, fingerprint="another"))) == second
     world.advance(60)
-    assert world.machine.published[-1] == (second.due_ms, second.event)
+    assert world.machine.published[-1] == (second.due_ms, second.payload)
     assert run(world.engine.get(second.id)).status is Status.EMITTED
 
 
@@ -504,7 +504,7 @@ def test_a_publish_that_a_cancel_has_interrupted_goes_on_at_once(world: World) -
     with pytest.raises(TooLateError):
         run(world.engine.cancel(task.id))
     world.machine.run()
-    assert world.machine.published == [(world.clock.ms, task.event)]
+    assert world.machine.published == [(world.clock.ms, task.payload)]
     with pytest.raises(TooLateError):
         run(world.engine.cancel(task.id))
 
@@ -572,11 +572,11 @@ def test_tasks_that_cannot_be_started_are_reported_as_overdue(world: World, erro
 def test_a_list_shows_a_task_that_steps_back_while_it_is_read(world: World) -> None:
     task = world.new_task()
     run(world.engine.schedule(task))
-    record = world.registry.get(task.id)
+    record = world.task_store.get(task.id)
     assert record is not None
 
     def step_back(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
-        world.registry.move(record, State.PARKED, now_ms=world.clock.ms)
+        world.task_store.transition(record, StoredState.PARKED, now_ms=world.clock.ms)
         return call(**parameters)
 
     world.faults.special["step back"] = step_back

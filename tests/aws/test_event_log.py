@@ -8,7 +8,7 @@ import pytest
 
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission, Recorder
-from task_scheduler.aws.task_store import State
+from task_scheduler.aws.task_store import StoredState
 from task_scheduler.task import Event, Task
 from tests.aws.world import CrashError, World
 
@@ -18,12 +18,12 @@ def emissions(world: World) -> list[Emission]:
     """Ten tasks that were published."""
     tasks = [world.new_task(number=number) for number in range(1, 11)]
     for task in tasks:
-        world.registry.put(task, State.SCHEDULED)
+        world.task_store.put(task, StoredState.SCHEDULED)
     return [emission(task) for task in tasks]
 
 
 def emission(task: Task) -> Emission:
-    return Emission(task.event, task.due_ms)
+    return Emission(task.payload, task.due_ms)
 
 
 def sequences(world: World) -> list[int]:
@@ -33,7 +33,7 @@ def sequences(world: World) -> list[int]:
 def test_a_batch_takes_its_numbers_at_once_and_costs_one_transaction_each(
     world: World, emissions: list[Emission]
 ) -> None:
-    world.log.take_numbers(1)  # makes the checkpoint of this minute
+    world.log.reserve_sequence(1)  # makes the checkpoint of this minute
     world.faults.calls.clear()
     assert world.recorder.record(emissions) == [True] * 10
     assert world.faults.calls == {"get_item": 10, "update_item": 1, "transact_write_items": 10}
@@ -124,7 +124,7 @@ def test_numbers_that_were_certainly_not_used_are_used_or_sealed_at_once(
 def test_a_reader_that_waits_passes_numbers_at_the_end_that_are_never_used(
     world: World, emissions: list[Emission]
 ) -> None:
-    world.log.take_numbers(250)
+    world.log.reserve_sequence(250)
     assert not world.log.wait(after=0, seconds=22, pause_s=0.25, sleep=world.clock.sleep)
     world.recorder.record(emissions)
     world.faults.calls.clear()
@@ -134,14 +134,14 @@ def test_a_reader_that_waits_passes_numbers_at_the_end_that_are_never_used(
 
 def test_no_event_is_skipped_between_two_outages(world: World, emissions: list[Emission]) -> None:
     for part in (emissions[:3], emissions[3:6], emissions[6:]):
-        world.log.take_numbers(600)
+        world.log.reserve_sequence(600)
         world.clock.sleep(120)
         assert all(world.recorder.record(part))
     assert len(world.logged()) == 10
 
 
 def test_reading_goes_on_over_the_ends_of_pages_of_numbers(world: World, emissions: list[Emission]) -> None:
-    world.log.take_numbers(994)
+    world.log.reserve_sequence(994)
     world.clock.sleep(120)
     world.recorder.record(emissions)
     assert sequences(world) == list(range(995, 1005))
@@ -151,7 +151,7 @@ def test_reading_goes_on_over_the_ends_of_pages_of_numbers(world: World, emissio
 def test_the_oldest_events_are_found_in_few_reads_when_a_million_have_expired(
     world: World, emissions: list[Emission]
 ) -> None:
-    world.log.take_numbers(1_000_000)
+    world.log.reserve_sequence(1_000_000)
     world.clock.sleep(8 * 86_400)  # they have expired, and the table has forgotten them
     world.recorder.record(emissions)
     world.clock.sleep(6)
@@ -166,7 +166,7 @@ def test_a_clock_that_is_behind_hides_no_event(world: World, emissions: list[Emi
     """A millisecond is enough where a minute ends: the checkpoint of the minute before is made last."""
     log = EventLog(world.dynamodb, "events", "tasks", retention_days=7, now_ms=lambda: world.clock.ms - 60_000)
     assert all(world.recorder.record(emissions[:5]))
-    behind = Recorder(world.dynamodb, world.registry, log, now_ms=world.clock, observer=world.observed)
+    behind = Recorder(world.dynamodb, world.task_store, log, now_ms=world.clock, metrics=world.observed)
     assert all(behind.record(emissions[5:]))
     assert world.log.clamp(0) == 0
     assert sequences(world) == list(range(1, 11))
@@ -202,7 +202,7 @@ def test_the_last_events_before_a_number_come_in_order_also_over_the_ends_of_pag
     world: World, emissions: list[Emission]
 ) -> None:
     assert world.log.events_before(1, limit=5) == []
-    world.log.take_numbers(994)
+    world.log.reserve_sequence(994)
     world.clock.sleep(120)
     world.recorder.record(emissions)
     for before, limit, expected in (

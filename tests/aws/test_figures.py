@@ -9,9 +9,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from task_scheduler.aws import clients
-from task_scheduler.aws.metrics import CloudWatchMetrics, watching
+from task_scheduler.aws.metrics import CloudWatchMetrics, metrics_with_throttle_hook
 from task_scheduler.aws.pending_count import Census
-from task_scheduler.aws.task_store import State
+from task_scheduler.aws.task_store import StoredState
 from task_scheduler.metrics import COUNTERS, DISTRIBUTIONS, GAUGES, Metric
 from task_scheduler.task import changed_task
 from tests.aws.world import World
@@ -43,7 +43,7 @@ def test_an_invocation_writes_one_line_with_all_that_it_counted(
         observer.observe(Metric.LATENESS, [0.5, 0.25])
         return number + 1
 
-    assert observer.written_after(handler)(3, None) == 4
+    assert observer.flush_after(handler)(3, None) == 4
     [line] = written(capsys)
     [directive] = line["_aws"]["CloudWatchMetrics"]
     assert (directive["Namespace"], directive["Dimensions"]) == (NAMESPACE, [["service"]])
@@ -65,15 +65,15 @@ def test_what_was_counted_is_written_though_the_invocation_fails_and_only_once(
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        observer.written_after(handler)("bad", None)
-    observer.written_after(handler)("good", None)
+        observer.flush_after(handler)("bad", None)
+    observer.flush_after(handler)("good", None)
     [line] = written(capsys)
     assert line["emitted"] == [1]
 
 
 def test_a_large_batch_loses_no_figure(observer: CloudWatchMetrics, capsys: pytest.CaptureFixture[str]) -> None:
     """One line has a hundred values of a metric at most."""
-    handler = observer.written_after(lambda _event, _context: observer.observe(Metric.LATENESS, [0.1] * 250))
+    handler = observer.flush_after(lambda _event, _context: observer.observe(Metric.LATENESS, [0.1] * 250))
     handler(None, None)
     assert sum(len(line["lateness_seconds"]) for line in written(capsys)) == 250
 
@@ -98,10 +98,10 @@ def test_each_try_that_aws_throttles_is_counted(
         body = json.dumps({"__type": code} if code else {}).encode()
         return AWSResponse(request.url, 400 if code else 200, {}, Raw(body))  # type: ignore[arg-type]  # any mapping will do
 
-    metrics = watching()
+    metrics = metrics_with_throttle_hook()
     client = clients.client("dynamodb")
     client.meta.events.register("before-send", answer)
-    handler = metrics.written_after(lambda _event, _context: client.get_item(TableName="t", Key={"id": {"S": "1"}}))
+    handler = metrics.flush_after(lambda _event, _context: client.get_item(TableName="t", Key={"id": {"S": "1"}}))
     with pytest.raises(client.exceptions.InternalServerError):  # 400 is not tried again, whatever it says
         handler(None, None)
     handler(None, None)
@@ -132,10 +132,10 @@ def test_a_change_is_neither_scheduled_nor_cancelled_and_counts_its_lateness_fro
 
 
 def test_what_is_scheduled_is_counted_at_once_where_it_is_little(world: World) -> None:
-    census = Census(world.registry)
+    census = Census(world.task_store)
     assert census.count_on() == 0
     for number in range(1, 21):
-        world.registry.put(world.new_task(number=number), State.PARKED if number % 2 else State.SCHEDULED)
+        world.task_store.put(world.new_task(number=number), StoredState.PARKED if number % 2 else StoredState.SCHEDULED)
     asyncio.run(world.engine.cancel(world.new_task(number=1).id))
     assert census.count_on() == 19
 
@@ -146,8 +146,8 @@ def test_what_is_scheduled_is_counted_part_by_part_where_it_is_much(
     """Each sweep asks as often as the one before; until the end is reached, the count before it stands."""
     monkeypatch.setattr("task_scheduler.aws.task_store._COUNTED_AT_ONCE", 1)
     for number in range(1, 61):
-        world.registry.put(world.new_task(number=number), State.SCHEDULED)
-    census = Census(world.registry)
+        world.task_store.put(world.new_task(number=number), StoredState.SCHEDULED)
+    census = Census(world.task_store)
     seen = []
     for _ in range(12):
         world.faults.calls.clear()
@@ -159,8 +159,8 @@ def test_what_is_scheduled_is_counted_part_by_part_where_it_is_much(
 
 def test_a_count_that_fails_begins_anew(world: World) -> None:
     for number in range(1, 11):
-        world.registry.put(world.new_task(number=number), State.SCHEDULED)
-    census = Census(world.registry)
+        world.task_store.put(world.new_task(number=number), StoredState.SCHEDULED)
+    census = Census(world.task_store)
     world.faults.plan("query", *["fine"] * 9, "throttled")
     with pytest.raises(Exception, match="ThrottlingException"):
         census.count_on()

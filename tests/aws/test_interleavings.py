@@ -10,8 +10,8 @@ import pytest
 
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
-from task_scheduler.aws.executions import Fate, Timer
-from task_scheduler.aws.task_store import KeyHolder, Record, Registry, State
+from task_scheduler.aws.executions import ExecutionOutcome, ExecutionTimer
+from task_scheduler.aws.task_store import KeyHolder, StoredState, StoredTask, TaskStore
 from task_scheduler.engine import IdempotencyKey
 from task_scheduler.task import Task
 from tests.aws.explorer import explore
@@ -361,63 +361,68 @@ def test_the_guarantees_hold_in_every_interleaving_with_more_preemptions(name: s
 
 def _move_unconditionally(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a change of state overwrite whatever the table has by then."""
-    move = Registry.move
+    move = TaskStore.transition
 
-    def overwrite(registry: Registry, record: Record, state: State, **more: Any) -> bool:  # noqa: ANN401 - as it was
-        now = registry.get(record.task.id)
-        return now is not None and move(registry, replace(record, task=now.task, state=now.state), state, **more)
+    def overwrite(task_store: TaskStore, record: StoredTask, state: StoredState, **more: Any) -> bool:  # noqa: ANN401 - as it was
+        now = task_store.get(record.task.id)
+        return now is not None and move(task_store, replace(record, task=now.task, state=now.state), state, **more)
 
-    monkeypatch.setattr(Registry, "move", overwrite)
+    monkeypatch.setattr(TaskStore, "transition", overwrite)
 
 
 def _record_unconditionally(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a recorder write what another one has written meanwhile."""
-    emission = Registry.emission
+    emission = TaskStore.mark_emitted_request
 
     def overwrite(*given: Any, **more: Any) -> Any:  # noqa: ANN401 - whatever the method takes
         update = emission(*given, **more)
         return {**update, "ConditionExpression": update["ConditionExpression"].replace(" AND #state <> :state", "")}
 
-    monkeypatch.setattr(Registry, "emission", overwrite)
+    monkeypatch.setattr(TaskStore, "mark_emitted_request", overwrite)
 
 
 def _take_missing_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    fate = Timer.fate
+    outcome = ExecutionTimer.outcome
 
-    def dead(timer: Timer, task: Task) -> tuple[Fate, int | None]:
-        found, ended_ms = fate(timer, task)
-        return (Fate.FAILED if found is Fate.MISSING else found), ended_ms
+    def dead(timer: ExecutionTimer, task: Task) -> tuple[ExecutionOutcome, int | None]:
+        found, ended_ms = outcome(timer, task)
+        return (ExecutionOutcome.FAILED if found is ExecutionOutcome.MISSING else found), ended_ms
 
-    monkeypatch.setattr(Timer, "fate", dead)
-    monkeypatch.setattr(Timer, "has_entered", lambda *_: False)
+    monkeypatch.setattr(ExecutionTimer, "outcome", dead)
+    monkeypatch.setattr(ExecutionTimer, "has_entered", lambda *_: False)
 
 
 def _take_aborted_for_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("task_scheduler.aws.executions._FATES", {"RUNNING": Fate.RUNNING, "SUCCEEDED": Fate.PUBLISHED})
+    monkeypatch.setattr(
+        "task_scheduler.aws.executions._OUTCOMES",
+        {"RUNNING": ExecutionOutcome.RUNNING, "SUCCEEDED": ExecutionOutcome.PUBLISHED},
+    )
 
 
 def _stop_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither look before a stop, nor start a publish again that was interrupted."""
-    monkeypatch.setattr(Timer, "_look", lambda *_: None)
+    monkeypatch.setattr(ExecutionTimer, "_look", lambda *_: None)
     monkeypatch.setattr(AwsEngine, "_resume", lambda *_: None)
 
 
 def _read_one_page_of_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    def first_page(timer: Timer, task: Task) -> Any:  # noqa: ANN401 - events of Step Functions
+    def first_page(timer: ExecutionTimer, task: Task) -> Any:  # noqa: ANN401 - events of Step Functions
         arn = timer._arn(task)  # noqa: SLF001 - the code that is mutated
         call = timer._client.get_execution_history  # noqa: SLF001 - the same
         return call(executionArn=arn, maxResults=1000, includeExecutionData=False)["events"]
 
-    monkeypatch.setattr(Timer, "_history_events", first_page)
+    monkeypatch.setattr(ExecutionTimer, "_history_events", first_page)
 
 
 def _take_over_without_tombstone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def take_over(registry: Registry, key: IdempotencyKey, holder: KeyHolder, task: Task, state: State) -> bool:
+    def take_over(
+        task_store: TaskStore, key: IdempotencyKey, holder: KeyHolder, task: Task, state: StoredState
+    ) -> bool:
         values = {"task": {"S": task.id}, "fingerprint": {"S": key.fingerprint}}
-        update = registry._key_update(key.name, holder.task_id, values)  # noqa: SLF001 - the code that is mutated
-        return registry._write(update) and registry.put(task, state, key=key.name)  # noqa: SLF001 - the same
+        update = task_store._key_update(key.name, holder.task_id, values)  # noqa: SLF001 - the code that is mutated
+        return task_store._write(update) and task_store.put(task, state, key=key.name)  # noqa: SLF001 - the same
 
-    monkeypatch.setattr(Registry, "take_over_key", take_over)
+    monkeypatch.setattr(TaskStore, "take_over_key", take_over)
 
 
 @dataclass(frozen=True)
@@ -449,12 +454,12 @@ MUTATIONS: dict[str, Mutation] = {
         _take_aborted_for_failed, "cancel x sweep after re-arm", "409, and the message was delayed"
     ),
     "a publish of an earlier execution is forgotten": Mutation(
-        lambda patch: patch.setattr(Timer, "has_entered", lambda *_: False),
+        lambda patch: patch.setattr(ExecutionTimer, "has_entered", lambda *_: False),
         "cancel after re-arm",
         "cancel 200, and the message was published",
     ),
     "a list reads parked tasks once": Mutation(
-        lambda patch: patch.setattr("task_scheduler.aws.task_store._READING_ORDER", tuple(State)),
+        lambda patch: patch.setattr("task_scheduler.aws.task_store._READING_ORDER", tuple(StoredState)),
         "list x refused arming",
         "a list misses a task that is open all the time",
     ),

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from task_scheduler.aws.event_log import MOST_COPIED
+from task_scheduler.aws.event_log import MAX_INLINE_BYTES
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.schema import EXPIRES_AT, TASK_ID
-from task_scheduler.aws.task_store import Record, Registry, State
+from task_scheduler.aws.task_store import StoredState, StoredTask, TaskStore
 from task_scheduler.engine import MAX_PAGE_BYTES
 from task_scheduler.task import Task, changed_task, new_task
 from tests.aws.world import World, ids, run
@@ -20,8 +20,8 @@ def exactly(world: World, size: int, character: str = "x", number: int = 1) -> T
     """Make a task that is due in a minute and whose event has exactly so many bytes."""
     task_id = world.new_task(number=number).id
     empty = new_task({"in": 60, "message": ""}, task_id=task_id, now_ms=world.clock.ms)
-    message = character * ((size - len(empty.event)) // len(character.encode()))
-    message += "x" * (size - len(empty.event) - len(message.encode()))
+    message = character * ((size - len(empty.payload)) // len(character.encode()))
+    message += "x" * (size - len(empty.payload) - len(message.encode()))
     return new_task({"in": 60, "message": message}, task_id=task_id, now_ms=world.clock.ms)
 
 
@@ -31,8 +31,8 @@ def stored(world: World, table: str) -> list[dict[str, Any]]:
     return [item for item in items if "event" in item]
 
 
-def record_of(world: World, task: Task) -> Record:
-    found = world.registry.get(task.id)
+def record_of(world: World, task: Task) -> StoredTask:
+    found = world.task_store.get(task.id)
     assert found is not None
     return found
 
@@ -40,10 +40,10 @@ def record_of(world: World, task: Task) -> Record:
 @pytest.mark.parametrize("character", ["x", "é", "😀"])
 @pytest.mark.parametrize(("more", "kind"), [(0, "S"), (1, "M")])
 def test_a_text_that_is_large_is_not_copied(world: World, character: str, more: int, kind: str) -> None:
-    task = exactly(world, MOST_COPIED + more, character)
+    task = exactly(world, MAX_INLINE_BYTES + more, character)
     run(world.engine.schedule(task))
     world.advance(61)
-    assert [event.event for event in world.logged()] == [task.event]
+    assert [event.payload for event in world.logged()] == [task.payload]
     assert [list(item["event"]) for item in stored(world, "events")] == [[kind]]
     assert (world.faults.calls["batch_get_item"] > 0) == (kind == "M")
 
@@ -55,14 +55,14 @@ def test_what_went_out_is_in_the_log_though_its_task_was_changed_meanwhile(world
         run(world.engine.schedule(task))
         seen = record_of(world, task)
         changed = changed_task(task, {"message": "y" * LARGE}, now_ms=world.clock.ms)
-        assert world.registry.reschedule(seen, changed, State.SCHEDULED)
-        emission = Emission(task.event, world.clock.ms)
+        assert world.task_store.reschedule(seen, changed, StoredState.SCHEDULED)
+        emission = Emission(task.payload, world.clock.ms)
         if look == "after":
             assert world.recorder.record([emission]) == [True]
         else:
             assert world.recorder.record_open(seen, emission)
-        assert world.logged()[-1].event == task.event
-        assert record_of(world, task).task.event == changed.event
+        assert world.logged()[-1].payload == task.payload
+        assert record_of(world, task).task.payload == changed.payload
     assert [list(item["event"]) for item in stored(world, "events")] == [["S"], ["S"]]
 
 
@@ -72,8 +72,8 @@ def test_a_write_that_goes_wrong_leaves_one_event_and_its_text(world: World, kin
     run(world.engine.schedule(task))
     world.faults.plan("transact_write_items", kind)
     world.advance(61)
-    assert [event.event for event in world.logged()] == [task.event]
-    assert record_of(world, task).state is State.EMITTED
+    assert [event.payload for event in world.logged()] == [task.payload]
+    assert record_of(world, task).state is StoredState.EMITTED
 
 
 def test_what_another_has_recorded_is_recorded_once(world: World) -> None:
@@ -81,19 +81,19 @@ def test_what_another_has_recorded_is_recorded_once(world: World) -> None:
     run(world.engine.schedule(task))
     seen = record_of(world, task)
     for _ in range(2):
-        assert world.recorder.record_open(seen, Emission(task.event, world.clock.ms))
+        assert world.recorder.record_open(seen, Emission(task.payload, world.clock.ms))
     assert ids(world) == [task.id]
     [event] = stored(world, "events")
     assert list(event["event"]) == ["M"]
 
 
 def test_a_task_is_kept_for_as_long_as_its_event(world: World) -> None:
-    brief = Registry(world.dynamodb, "tasks", retention_days=1)
-    recorder = Recorder(world.dynamodb, brief, world.log, now_ms=world.clock, observer=world.observed)
+    brief = TaskStore(world.dynamodb, "tasks", retention_days=1)
+    recorder = Recorder(world.dynamodb, brief, world.log, now_ms=world.clock, metrics=world.observed)
     tasks = [exactly(world, LARGE, number=1), exactly(world, 300, number=2)]
     for task in tasks:
         run(world.engine.schedule(task))
-    assert recorder.record([Emission(task.event, world.clock.ms) for task in tasks]) == [True, True]
+    assert recorder.record([Emission(task.payload, world.clock.ms) for task in tasks]) == [True, True]
     until = {item["task"]["S"]: int(item[EXPIRES_AT]["N"]) for item in stored(world, "events")}
     kept = {item[TASK_ID]["S"]: int(item[EXPIRES_AT]["N"]) for item in stored(world, "tasks")}
     assert kept == {tasks[0].id: until[tasks[0].id], tasks[1].id: world.clock.ms // 1000 + 86_400}
@@ -106,11 +106,11 @@ def test_pages_are_bounded_before_their_texts_are_read(world: World) -> None:
     world.clock.sleep(20)
     forwards: list[int] = []
     while page := world.log.events(after=forwards[-1] if forwards else 0, limit=1000):
-        assert sum(len(event.event) for event in page) <= MAX_PAGE_BYTES + LARGE
+        assert sum(len(event.payload) for event in page) <= MAX_PAGE_BYTES + LARGE
         forwards += [event.sequence for event in page]
     backwards: list[int] = []
     while page := world.log.events_before(backwards[0] if backwards else 41, limit=1000):
-        assert sum(len(event.event) for event in page) <= MAX_PAGE_BYTES + LARGE
+        assert sum(len(event.payload) for event in page) <= MAX_PAGE_BYTES + LARGE
         backwards = [event.sequence for event in page] + backwards
     assert forwards == backwards == list(range(1, 41))
     assert len(world.log.events(after=0, limit=3)) == len(world.log.events_before(41, limit=3)) == 3
@@ -126,7 +126,7 @@ def test_an_event_whose_task_was_brought_back_from_another_moment_is_passed_over
         task = tasks[number - 1]
         world.dynamodb.delete_item(TableName="tasks", Key={TASK_ID: {"S": task.id}})
         if number % 2:  # it is there, and is not what went out
-            assert world.registry.put(replace(task, event=task.event.replace("x", "z")), State.SCHEDULED)
+            assert world.task_store.put(replace(task, payload=task.payload.replace("x", "z")), StoredState.SCHEDULED)
     left = [task.id for number, task in enumerate(tasks, 1) if number not in gone]
     assert ids(world) == left
     world.clock.sleep(20)

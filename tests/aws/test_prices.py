@@ -12,7 +12,7 @@ from lab.bench.cost import (
     EVENT_BYTES,
     HOURS,
     LARGE,
-    MOST_COPIED,
+    MAX_INLINE_BYTES,
     REFERENCE_BYTES,
     SMALL,
     TASK_BYTES,
@@ -26,7 +26,7 @@ from lab.bench.cost import (
 from lab.bench.prices import OFFERS, PRICES
 from task_scheduler.api.routes import LONG_POLL_S
 from task_scheduler.aws import event_log, schema
-from task_scheduler.aws.task_store import State
+from task_scheduler.aws.task_store import StoredState
 from task_scheduler.engine import IdempotencyKey
 from task_scheduler.task import Task, changed_task, new_task
 from tests.aws.world import World, run, tables
@@ -113,7 +113,9 @@ def metered() -> Iterator[tuple[World, Meter]]:
         meter = Meter(client)
         world = World(meter)
         world.clock.sleep(61)
-        world.log.seal(world.log.take_numbers(1))  # makes the checkpoint of the minute in which the tasks are recorded
+        world.log.seal(
+            world.log.reserve_sequence(1)
+        )  # makes the checkpoint of the minute in which the tasks are recorded
         world.clock.sleep(-61)
         meter.units.clear()
         yield world, meter
@@ -131,7 +133,7 @@ def schedule(world: World, size: int, count: int = 1, tags: Mapping[str, str] | 
         body: dict[str, Any] = {"in": 60, "message": ""} | ({"tags": tags} if tags else {})
         task_id = f"00000000-0000-4000-8000-{number:012}"
         empty = new_task(body, task_id=task_id, now_ms=world.clock.ms)
-        body["message"] = "x" * (size - len(empty.event))
+        body["message"] = "x" * (size - len(empty.payload))
         tasks.append(new_task(body, task_id=task_id, now_ms=world.clock.ms))
         key = IdempotencyKey(str(uuid.UUID(int=number)), "f" * 64)  # as our clients send one
         run(world.engine.schedule(tasks[-1], key))
@@ -185,7 +187,9 @@ def test_starting_a_parked_task_takes_the_units_that_the_page_counts(metered: tu
     world, meter = metered
     world.faults.plan("start_execution", "throttled")
     schedule(world, size)
-    assert [found.state for found in world.registry.get_all(["00000000-0000-4000-8000-000000000001"])] == [State.PARKED]
+    assert [found.state for found in world.task_store.get_all(["00000000-0000-4000-8000-000000000001"])] == [
+        StoredState.PARKED
+    ]
     meter.units.clear()
     world.sweep()
     assert dict(meter.units) == of_dynamodb([Cost(size).park()])
@@ -203,7 +207,7 @@ def test_items_are_as_large_as_the_page_reckons(metered: tuple[World, Meter], si
     assert EVENT_BYTES - 10 <= found["events"] <= EVENT_BYTES
     in_the_log = _bytes({"": item["event"]})
     assert in_the_log == size if size == SMALL else REFERENCE_BYTES - 10 <= in_the_log <= REFERENCE_BYTES
-    assert event_log.MOST_COPIED == MOST_COPIED
+    assert event_log.MAX_INLINE_BYTES == MAX_INLINE_BYTES
 
 
 def test_a_listener_takes_the_units_that_the_page_counts(metered: tuple[World, Meter], size: int) -> None:

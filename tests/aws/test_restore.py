@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from task_scheduler.aws.task_store import State
+from task_scheduler.aws.task_store import StoredState
 from tests.aws.world import World
 from tests.unit.documents import ROOT, blocks
 
@@ -42,15 +42,15 @@ def test_copying_brings_back_what_is_missing_and_leaves_the_rest(account: Any, c
     world = World(account)
     lost, kept = (world.new_task(number=number) for number in (1, 2))
     for task in (lost, kept):
-        world.registry.put(task, State.SCHEDULED)
+        world.task_store.put(task, StoredState.SCHEDULED)
         item = account.get_item(TableName="tasks", Key={"id": {"S": task.id}})["Item"]
         account.put_item(TableName="restored", Item=item)
     account.delete_item(TableName="tasks", Key={"id": {"S": lost.id}})
-    record = world.registry.get(kept.id)
+    record = world.task_store.get(kept.id)
     assert record
-    world.registry.move(record, State.CANCELLED, now_ms=world.clock.ms)
+    world.task_store.transition(record, StoredState.CANCELLED, now_ms=world.clock.ms)
 
     assert copy_missing("restored", "tasks") == 1
 
-    states = {task.id: found.state for task in (lost, kept) if (found := world.registry.get(task.id))}
-    assert states == {lost.id: State.SCHEDULED, kept.id: State.CANCELLED}
+    states = {task.id: found.state for task in (lost, kept) if (found := world.task_store.get(task.id))}
+    assert states == {lost.id: StoredState.SCHEDULED, kept.id: StoredState.CANCELLED}

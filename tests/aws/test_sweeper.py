@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from task_scheduler.aws import schema
-from task_scheduler.aws.task_store import State
+from task_scheduler.aws.task_store import StoredState
 from task_scheduler.engine import TooLateError
 from task_scheduler.task import Status
 from tests.aws.memory_step_functions import MACHINE
@@ -42,14 +42,14 @@ def test_a_sweep_that_dies_is_repeated(world: World, call: str) -> None:
 def test_what_is_overdue_and_has_to_wait_does_not_hide_what_stands_behind_it(world: World) -> None:
     for number in range(500):
         task = world.new_task(due_s=1, number=number)
-        world.registry.put(task, State.SCHEDULED)
+        world.task_store.put(task, StoredState.SCHEDULED)
         world.machine.start_execution(
             stateMachineArn=MACHINE,
             name=f"{task.id}-1",
-            input=json.dumps({schema.WAIT_UNTIL: "2027-01-01T00:00:00Z", schema.EVENT: task.event}),
+            input=json.dumps({schema.WAIT_UNTIL: "2027-01-01T00:00:00Z", schema.EVENT: task.payload}),
         )
     lost = world.new_task(due_s=2, number=500)
-    world.registry.put(lost, State.SCHEDULED)
+    world.task_store.put(lost, StoredState.SCHEDULED)
     world.clock.sleep(120)
     sweep = world.sweep()
     assert (sweep.overdue, sweep.rearmed) == (501, 1)
@@ -59,20 +59,20 @@ def test_what_is_overdue_and_has_to_wait_does_not_hide_what_stands_behind_it(wor
 
 def test_a_thousand_parked_tasks_are_started_by_the_next_sweep(world: World) -> None:
     for number in range(1000):
-        world.registry.put(world.new_task(due_s=300, number=number), State.PARKED)
+        world.task_store.put(world.new_task(due_s=300, number=number), StoredState.PARKED)
     assert world.sweep().armed == 1000
     assert len(world.machine.executions) == 1000
 
 
 def test_a_parked_task_whose_start_is_refused_is_started_by_a_later_sweep_and_in_time(world: World) -> None:
     task = world.new_task(due_s=300)
-    world.registry.put(task, State.PARKED)
+    world.task_store.put(task, StoredState.PARKED)
     world.faults.plan("start_execution", "throttled")
     assert world.sweep().armed == 0
     assert not world.machine.executions
     assert world.sweep().armed == 1
     world.advance(300)
-    assert world.machine.published == [(task.due_ms, task.event)]
+    assert world.machine.published == [(task.due_ms, task.payload)]
 
 
 def test_timers_that_died_are_started_again(world: World) -> None:
@@ -111,7 +111,7 @@ def test_a_start_that_is_refused_does_not_count_as_a_timer_that_died(world: Worl
     world.machine.lose()
     world.faults.plan("start_execution", *["throttled"] * 30)
     world.minutes(31)
-    record = world.registry.get(task.id)
+    record = world.task_store.get(task.id)
     assert record is not None
     assert (record.task.revision, record.rearmed) == (2, 1)
     world.minutes(2)
@@ -139,14 +139,14 @@ def test_tasks_that_cannot_be_processed_do_not_starve_those_behind_them(world: W
     """DescribeExecution takes 15 calls a second; publishes that wait for SNS use them up."""
     for number in range(500):
         task = world.new_task(due_s=1 + number * apart_s, number=number)
-        world.registry.put(task, State.SCHEDULED)
+        world.task_store.put(task, StoredState.SCHEDULED)
         world.machine.start_execution(
             stateMachineArn=MACHINE,
             name=f"{task.id}-1",
-            input=json.dumps({schema.WAIT_UNTIL: "2027-01-01T00:00:00Z", schema.EVENT: task.event}),
+            input=json.dumps({schema.WAIT_UNTIL: "2027-01-01T00:00:00Z", schema.EVENT: task.payload}),
         )
     lost = world.new_task(due_s=1 + 500 * apart_s, number=500)
-    world.registry.put(lost, State.SCHEDULED)
+    world.task_store.put(lost, StoredState.SCHEDULED)
     world.clock.sleep(120)
     world.faults.delays["describe_execution"] = 0.1
     sweeps = 0
@@ -158,7 +158,7 @@ def test_tasks_that_cannot_be_processed_do_not_starve_those_behind_them(world: W
 
 def test_a_mark_whose_response_was_lost_is_followed_by_the_start(world: World) -> None:
     task = world.new_task(due_s=300)
-    world.registry.put(task, State.PARKED)
+    world.task_store.put(task, StoredState.PARKED)
     world.faults.plan("update_item", "repeated")  # the client's second attempt finds its condition broken
     assert world.sweep().armed == 1
     assert list(world.machine.executions) == [f"{task.id}-1"]
@@ -177,7 +177,7 @@ def test_a_topic_that_is_mended_gets_what_it_missed(world: World) -> None:
 def test_an_account_that_can_open_no_more_executions_is_asked_once_a_sweep(world: World) -> None:
     """And not for each parked task: a try writes it twice, and uses up calls that the API needs."""
     for number in range(500):
-        world.registry.put(world.new_task(due_s=300, number=number), State.PARKED)
+        world.task_store.put(world.new_task(due_s=300, number=number), StoredState.PARKED)
     world.machine.most_open = 3
     world.faults.calls.clear()
     assert world.sweep().armed == 3

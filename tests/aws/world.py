@@ -18,10 +18,10 @@ from task_scheduler import timestamps
 from task_scheduler.aws import schema
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
-from task_scheduler.aws.executions import Timer
+from task_scheduler.aws.executions import ExecutionTimer
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.sweeper import Sweep, Sweeper
-from task_scheduler.aws.task_store import SHARDS, Registry
+from task_scheduler.aws.task_store import SHARDS, TaskStore
 from task_scheduler.task import Event, Task, new_task
 from tests.aws.memory_dynamodb import MemoryDynamoDB
 from tests.aws.memory_step_functions import MACHINE
@@ -252,21 +252,21 @@ class World:
         self.observed = Observations()
         self.machine = StepFunctions(self.clock)
         tables = Faulty(dynamodb, self.faults, self.clock)
-        self.registry = Registry(tables, "tasks", retention_days=30, shards=shards, sleep=self.clock.sleep)  # type: ignore[arg-type]  # a faulty client
+        self.task_store = TaskStore(tables, "tasks", retention_days=30, shards=shards, sleep=self.clock.sleep)  # type: ignore[arg-type]  # a faulty client
         self.log = EventLog(tables, "events", "tasks", retention_days=7, now_ms=self.clock)  # type: ignore[arg-type]  # the same
-        timer = Timer(Faulty(self.machine, self.faults, self.clock), MACHINE, sleep=self.clock.sleep)  # type: ignore[arg-type]  # the same
+        timer = ExecutionTimer(Faulty(self.machine, self.faults, self.clock), MACHINE, sleep=self.clock.sleep)  # type: ignore[arg-type]  # the same
         self.engine = AwsEngine(
-            self.registry,
+            self.task_store,
             timer,
             self.log,
             arming_window_days=arming_window_days,
             now_ms=self.clock,
-            observer=self.observed,
+            metrics=self.observed,
             sleep=self.clock.sleep,
         )
-        self.recorder = Recorder(tables, self.registry, self.log, now_ms=self.clock, observer=self.observed)  # type: ignore[arg-type]  # the same
+        self.recorder = Recorder(tables, self.task_store, self.log, now_ms=self.clock, metrics=self.observed)  # type: ignore[arg-type]  # the same
         self.sweeper = Sweeper(
-            self.registry, timer, self.recorder, arming_window_days=arming_window_days, now_ms=self.clock, threads=1
+            self.task_store, timer, self.recorder, arming_window_days=arming_window_days, now_ms=self.clock, threads=1
         )
         self._delivered = 0
 

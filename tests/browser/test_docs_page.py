@@ -22,7 +22,7 @@ THEIRS = {
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def requires_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with (
         LocalServer(tmp_path_factory.mktemp("guarded") / "tasks.db", secret=SECRET) as server,
         httpx.Client(base_url=server.url, headers={"x-pd-secret": SECRET}) as client,
@@ -30,9 +30,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield Service(server.url, client)
 
 
-def test_every_operation_of_the_contract_is_there(visit: Visit, guarded: Service) -> None:
-    page = visit(f"{guarded.url}/docs")
-    contract = guarded.client.get("/openapi.json").json()
+def test_every_operation_of_the_contract_is_there(visit: Visit, requires_secret: Service) -> None:
+    page = visit(f"{requires_secret.url}/docs")
+    contract = requires_secret.client.get("/openapi.json").json()
     operations = [item[method] for item in contract["paths"].values() for method in METHODS & item.keys()]
     for operation in operations:
         expect(page.locator(f"[id$='-{operation['operationId']}']")).to_have_count(1)
@@ -40,8 +40,8 @@ def test_every_operation_of_the_contract_is_there(visit: Visit, guarded: Service
     expect(page.locator(".version").first).to_contain_text(contract["info"]["version"])
 
 
-def test_a_task_is_scheduled_from_it_with_the_secret(visit: Visit, guarded: Service) -> None:
-    page = visit(f"{guarded.url}/docs")
+def test_a_task_is_scheduled_from_it_with_the_secret(visit: Visit, requires_secret: Service) -> None:
+    page = visit(f"{requires_secret.url}/docs")
     page.locator(".auth-wrapper .btn.authorize").click()
     page.locator(".auth-container input").fill(SECRET)
     page.locator(".auth-container").get_by_role("button", name="Apply credentials").click()
@@ -51,19 +51,19 @@ def test_a_task_is_scheduled_from_it_with_the_secret(visit: Visit, guarded: Serv
     operation.locator("textarea.body-param__text").fill('{"in": "1h", "message": "from the API page"}')
     operation.get_by_role("button", name="Execute").click()
     expect(operation.locator(".live-responses-table td.response-col_status").last).to_contain_text("200")
-    expect(operation.locator(".request-url")).to_contain_text(f"{guarded.url}/schedule")
-    assert [task["message"] for task in guarded.scheduled()] == ["from the API page"]
+    expect(operation.locator(".request-url")).to_contain_text(f"{requires_secret.url}/schedule")
+    assert [task["message"] for task in requires_secret.scheduled()] == ["from the API page"]
     assert page.evaluate("[...Object.values(localStorage), ...Object.values(sessionStorage)]") == []
 
 
-def test_it_leads_back_to_the_console(visit: Visit, guarded: Service) -> None:
-    page = visit(f"{guarded.url}/docs")
+def test_it_leads_back_to_the_console(visit: Visit, requires_secret: Service) -> None:
+    page = visit(f"{requires_secret.url}/docs")
     page.get_by_role("link", name="Console").click()
     expect(page).to_have_title("Task Scheduler")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
-def test_it_has_no_violation_of_ours(visit: Visit, guarded: Service, width: int, scheme: str) -> None:
-    page = visit(f"{guarded.url}/docs", viewport={"width": width, "height": 800}, color_scheme=scheme)
+def test_it_has_no_violation_of_ours(visit: Visit, requires_secret: Service, width: int, scheme: str) -> None:
+    page = visit(f"{requires_secret.url}/docs", viewport={"width": width, "height": 800}, color_scheme=scheme)
     expect(page.locator(".opblock").first).to_be_visible()
     assert violations(page, THEIRS) == []

@@ -15,7 +15,7 @@ SECRET = "correct horse battery"  # noqa: S105 - of a server that lives for a mi
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def requires_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("guarded")
     headers = {"x-pd-secret": SECRET}
     with (
@@ -31,9 +31,9 @@ def give(page: Page, secret: str) -> None:
     page.get_by_role("button", name="Go on").click()
 
 
-def test_it_is_asked_for_until_it_is_right_and_kept_for_the_tab(visit: Visit, guarded: Service) -> None:
-    guarded.schedule("guarded message")
-    page = visit(guarded.url)
+def test_it_is_asked_for_until_it_is_right_and_kept_for_the_tab(visit: Visit, requires_secret: Service) -> None:
+    requires_secret.schedule("guarded message")
+    page = visit(requires_secret.url)
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url))
     dialog = page.get_by_role("dialog", name="This service asks for a secret")
@@ -47,7 +47,7 @@ def test_it_is_asked_for_until_it_is_right_and_kept_for_the_tab(visit: Visit, gu
     give(page, SECRET)
     expect(dialog).to_be_hidden()
     expect(coming(page, "guarded message")).to_be_visible()
-    guarded.schedule("by the stream", after=0)
+    requires_secret.schedule("by the stream", after=0)
     expect(emitted(page, "by the stream").first).to_be_visible()
     page.reload()
     expect(coming(page, "guarded message")).to_be_visible()
@@ -60,15 +60,15 @@ def test_it_is_asked_for_until_it_is_right_and_kept_for_the_tab(visit: Visit, gu
     assert SECRET not in page.content()
 
 
-def test_another_tab_does_not_know_it(visit: Visit, guarded: Service) -> None:
-    give(visit(guarded.url), SECRET)
-    other = visit(guarded.url)
+def test_another_tab_does_not_know_it(visit: Visit, requires_secret: Service) -> None:
+    give(visit(requires_secret.url), SECRET)
+    other = visit(requires_secret.url)
     expect(other.get_by_role("dialog")).to_be_visible()
 
 
-def test_it_is_forgotten_on_request(visit: Visit, guarded: Service) -> None:
-    guarded.schedule("soon unseen")
-    page = visit(guarded.url)
+def test_it_is_forgotten_on_request(visit: Visit, requires_secret: Service) -> None:
+    requires_secret.schedule("soon unseen")
+    page = visit(requires_secret.url)
     give(page, SECRET)
     expect(coming(page, "soon unseen").first).to_be_visible()
     page.get_by_role("button", name="Forget secret").click()
@@ -82,8 +82,8 @@ def test_it_is_forgotten_on_request(visit: Visit, guarded: Service) -> None:
     expect(coming(page, "soon unseen").first).to_be_visible()
 
 
-def test_who_does_not_give_it_is_left_alone_and_told_what_to_do(visit: Visit, guarded: Service) -> None:
-    page = visit(guarded.url)
+def test_who_does_not_give_it_is_left_alone_and_told_what_to_do(visit: Visit, requires_secret: Service) -> None:
+    page = visit(requires_secret.url)
     page.get_by_role("button", name="Not now").click()
     expect(page.locator("#tasks-empty")).to_have_text("Nothing is shown without the secret.")
     form(page).get_by_label("Message").fill("hello")

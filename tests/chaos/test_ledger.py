@@ -312,7 +312,7 @@ def test_a_task_without_a_definite_answer_is_found() -> None:
 
 def test_a_complaint_of_the_driver_is_a_violation() -> None:
     ledger = Ledger()
-    ledger.complain("schedule was answered 500")
+    ledger.print_error("schedule was answered 500")
     assert settle(ledger, _found()).violations == ["schedule was answered 500"]
 
 

@@ -13,7 +13,7 @@ from task_scheduler.api.routes import ROUTES, Context
 from task_scheduler.local.asgi import application
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.limits import Limits
-from task_scheduler.local.metrics import Metrics
+from task_scheduler.local.metrics import PrometheusMetrics
 from tests.aws.simulation import START_MS
 from tests.aws.world import World, tables
 from tests.fuzz.engines import SECRET, Function, LocalApp
@@ -40,7 +40,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
     """The local server's application, over the local engine."""
     path = tmp_path_factory.mktemp("local") / "tasks.db"
     with asyncio.Runner() as runner:
-        engine = LocalEngine(path, now_ms=lambda: START_MS, observer=Metrics())
+        engine = LocalEngine(path, now_ms=lambda: START_MS, metrics=PrometheusMetrics())
         runner.run(engine.__aenter__())
         api = Api(Context(engine, streams=True), secrets=lambda: [SECRET], routes=ROUTES)
         client = httpx.AsyncClient(transport=httpx.ASGITransport(application(api, Limits(streams=1))))

@@ -49,7 +49,7 @@ def walk(lister: Lister, query: TaskQuery, limit: int, meanwhile: Callable[[], N
     for _ in range(_MOST_PAGES):
         page = lister(query, limit)
         assert len(page.tasks) <= limit
-        assert sum(len(task.event) for task in page.tasks[:-1]) <= MAX_PAGE_BYTES
+        assert sum(len(task.payload) for task in page.tasks[:-1]) <= MAX_PAGE_BYTES
         found += page.tasks
         if page.next is None:
             return found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from task_scheduler.aws.event_log import SEAL_AFTER_MS, EventLog
 from task_scheduler.engine import MAX_PAGE_BYTES
-from task_scheduler.local.store import Store
+from task_scheduler.local.store import TaskStore
 from task_scheduler.task import Event, Task, encode
 from tests.aws.simulation import START_MS
 from tests.aws.world import Clock, tables
@@ -53,14 +53,14 @@ def _filled(first: int, runs: list[tuple[str, int, int]], size: int) -> Log:
         clock = Clock()
         log = EventLog(dynamodb, "events", "tasks", retention_days=7, now_ms=clock)
     clock.ms -= 3_600_000
-    log.take_numbers(first)
+    log.reserve_sequence(first)
     clock.ms = START_MS
     stored: list[Event] = []
     for kind, count, age_ms in runs:
-        number = log.take_numbers(count)
+        number = log.reserve_sequence(count)
         for sequence in range(number, number + count) if kind == "written" else ():
             event = Event(sequence, "", encode({"message": "é" * size}), START_MS - age_ms, START_MS - age_ms)
-            dynamodb.put_item(**log.appending(event))
+            dynamodb.put_item(**log.append_request(event))
             stored.append(event)
     return Log(log, stored)
 
@@ -86,7 +86,7 @@ def test_large_events_are_not_passed_over_backwards_where_a_page_of_numbers_ends
     kept = _filled(995, [("written", 14, 50_000)], 95_000)
     seen: list[int] = []
     while page := kept.log.events_before(seen[0] if seen else 1_010, limit=1_000):
-        assert sum(len(event.event) for event in page[1:]) <= MAX_PAGE_BYTES
+        assert sum(len(event.payload) for event in page[1:]) <= MAX_PAGE_BYTES
         seen = [event.sequence for event in page] + seen
     assert seen == [event.sequence for event in kept.stored]
 
@@ -102,7 +102,7 @@ def test_large_events_are_not_passed_over_backwards_where_a_page_of_numbers_ends
 def test_pages_of_the_file_forwards_and_backwards_agree(
     *, count: int, gone: int, limit: int, large: bool, edge: int
 ) -> None:
-    with closing(Store.open(Path(":memory:"))) as store:
+    with closing(TaskStore.open(Path(":memory:"))) as store:
         for number in range(count):
             event = encode({"message": "x" * (190_000 if large else 1)})
             store.insert(Task(f"{number:02}", START_MS, event, created_ms=START_MS))

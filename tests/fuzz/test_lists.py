@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from task_scheduler import timestamps
 from task_scheduler.engine import EngineError, TaskPage, TaskQuery
-from task_scheduler.local.store import Store
+from task_scheduler.local.store import TaskStore
 from task_scheduler.task import Status, Task, encode, new_task
 from tests.aws.simulation import START_MS
 from tests.aws.world import World, tables
@@ -54,7 +54,7 @@ class Kept(Protocol):
 class Sqlite:
     """The local engine's file."""
 
-    store: Store
+    store: TaskStore
     now_ms: int = START_MS
 
     def schedule(self, task: Task) -> None:
@@ -108,7 +108,7 @@ class Aws:
 
 @contextmanager
 def _sqlite() -> Iterator[Kept]:
-    with closing(Store.open(Path(":memory:"))) as store:
+    with closing(TaskStore.open(Path(":memory:"))) as store:
         yield Sqlite(store)
 
 
@@ -196,7 +196,10 @@ def _walk_while_it_changes(kept: Kept, query: TaskQuery, limit: int, later: list
 
 def test_a_task_that_is_emitted_while_a_page_is_read_comes_once(tmp_path: Path) -> None:
     """The list reads the index of each state by itself, and the loop writes at any moment."""
-    with closing(Store.open(tmp_path / "tasks.db")) as writer, closing(Store.open(tmp_path / "tasks.db")) as reader:
+    with (
+        closing(TaskStore.open(tmp_path / "tasks.db")) as writer,
+        closing(TaskStore.open(tmp_path / "tasks.db")) as reader,
+    ):
         for number in range(5):
             fields = {"id": _task_id(number), "timestamp": "", "message": number}
             writer.insert(Task(_task_id(number), START_MS + number, encode(fields), created_ms=START_MS))

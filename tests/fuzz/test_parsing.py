@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from task_scheduler import timestamps
 from task_scheduler.api.errors import BadRequestError
 from task_scheduler.api.query import Query, cursor
-from task_scheduler.engine import Place
+from task_scheduler.engine import Cursor
 from task_scheduler.task import is_task_id, mistakes_in_tags
 from tests.fuzz.effort import effort
 from tests.fuzz.json_values import TEXTS, VALUES
@@ -128,7 +128,7 @@ def test_tags_are_refused_in_words_or_found_again_by_a_query(tags: object) -> No
             asked.check()
 
 
-def _place(text: str) -> Place | None:
+def _place(text: str) -> Cursor | None:
     asked = Query({"cursor": text})
     found = asked.tasks().after
     asked.check()
@@ -144,8 +144,8 @@ def _place(text: str) -> Place | None:
 def test_a_cursor_leads_back_and_one_that_was_tampered_with_is_refused_or_leads_somewhere(
     due_ms: int, task_id: str, edits: list[tuple[int, str]]
 ) -> None:
-    text = cursor(Place(due_ms, task_id)) or ""
-    assert _place(text) == Place(due_ms, task_id)
+    text = cursor(Cursor(due_ms, task_id)) or ""
+    assert _place(text) == Cursor(due_ms, task_id)
     for at, character in edits:
         at %= len(text)  # noqa: PLW2901 - drawn from any range
         text = text[:at] + character + text[at + 1 :]

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from task_scheduler.api import sse
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission
-from task_scheduler.aws.task_store import State
+from task_scheduler.aws.task_store import StoredState
 from tests.aws.simulation import START_MS
 from tests.aws.world import CrashError, World, tables
 from tests.fuzz.effort import effort
@@ -49,14 +49,14 @@ class Recording(RuleBasedStateMachine):
             dynamodb, "events", "tasks", retention_days=7, now_ms=self.world.clock
         )  # of a reader without faults
         if taken:
-            self.world.log.take_numbers(taken)
+            self.world.log.reserve_sequence(taken)
         self.confirmed: set[int] = set()
         self.seen: list[int] = []
         tasks = {number: self.world.new_task(number=number) for number in KNOWN}
         self.ids = {task.id: number for number, task in tasks.items()}
-        self.bodies = {number: task.event for number, task in tasks.items()}
+        self.bodies = {number: task.payload for number, task in tasks.items()}
         for task in tasks.values():
-            assert self.world.registry.put(task, State.SCHEDULED)
+            assert self.world.task_store.put(task, StoredState.SCHEDULED)
 
     @rule(call=st.sampled_from(FAULTY), kinds=st.lists(st.sampled_from((*FAULTS, "fine")), min_size=1, max_size=5))
     def plan(self, call: str, kinds: list[str]) -> None:
@@ -111,9 +111,9 @@ class Recording(RuleBasedStateMachine):
         assert self.seen == [number for number in numbers if self.seen and number <= self.seen[-1]]
         for event in logged:
             json.loads(sse.envelope(event))
-            record = self.world.registry.get(event.task_id)
+            record = self.world.task_store.get(event.task_id)
             assert record
-            assert record.state is State.EMITTED
+            assert record.state is StoredState.EMITTED
 
 
 def test_any_deliveries_with_any_faults_leave_each_emission_once_in_the_log() -> None:

@@ -35,7 +35,7 @@ def _engine(messages: list[tuple[Any, bool]]) -> MemoryEngine:
         body = json.dumps({"in": 0, "message": message, "more": message}, ensure_ascii=escaped).encode()
         task_id = str(uuid.UUID(int=number))
         task = new_task(read_object(body), task_id=task_id, now_ms=NOW_MS)
-        engine.log.append(Event(number, task_id, task.event, emitted_ms=NOW_MS, indexed_ms=NOW_MS))
+        engine.log.append(Event(number, task_id, task.payload, emitted_ms=NOW_MS, indexed_ms=NOW_MS))
     return engine
 
 

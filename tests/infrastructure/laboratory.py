@@ -18,9 +18,9 @@ from botocore.config import Config
 import emulator
 from emulator.tools import REGION
 from task_scheduler.aws.event_log import SEAL_AFTER_MS, EventLog
-from task_scheduler.aws.executions import Stop, Timer
+from task_scheduler.aws.executions import ExecutionTimer, Stop
 from task_scheduler.aws.schema import ATTRIBUTES, EVENT, WAIT_UNTIL
-from task_scheduler.aws.task_store import Record, Registry, State
+from task_scheduler.aws.task_store import StoredState, StoredTask, TaskStore
 from task_scheduler.task import Task, new_task
 from task_scheduler.timestamps import format as text_of
 from tests.conformance.clock import eventually, now_ms
@@ -52,8 +52,8 @@ class Laboratory:
         return self.physical("DynamoDB::Table", "Registry/")
 
     @cached_property
-    def registry(self) -> Registry:
-        return Registry(self.client("dynamodb"), self.tasks_table, retention_days=1)
+    def task_store(self) -> TaskStore:
+        return TaskStore(self.client("dynamodb"), self.tasks_table, retention_days=1)
 
     @cached_property
     def log(self) -> EventLog:
@@ -68,8 +68,8 @@ class Laboratory:
             position = events[-1].sequence
 
     @cached_property
-    def timer(self) -> Timer:
-        return Timer(self.client("stepfunctions"), self.machine)
+    def timer(self) -> ExecutionTimer:
+        return ExecutionTimer(self.client("stepfunctions"), self.machine)
 
     @property
     def machine(self) -> str:
@@ -136,7 +136,7 @@ class Laboratory:
 
     def task(
         self,
-        state: State = State.SCHEDULED,
+        state: StoredState = StoredState.SCHEDULED,
         *,
         in_ms: int = HOUR_MS,
         tags: Mapping[str, str] = NO_TAGS,
@@ -146,7 +146,7 @@ class Laboratory:
         due_ms = now_ms() + in_ms
         body = {"timestamp": text_of(due_ms), "message": "of the laboratory", "more": "x" * size, "tags": dict(tags)}
         task = new_task(body, task_id=str(uuid.uuid4()), now_ms=min(due_ms, now_ms()))
-        assert self.registry.put(task, state)
+        assert self.task_store.put(task, state)
         return task
 
     def waiting(self, *, tags: Mapping[str, str] = NO_TAGS) -> Task:
@@ -179,7 +179,7 @@ class Laboratory:
         """Put a task into the table that is late by days, and whose timers have died again and again."""
         task = self.task(in_ms=-48 * HOUR_MS)
         for _ in range(5):
-            assert self.registry.rearm(self.record(task))
+            assert self.task_store.rearm(self.record(task))
         return self.aborted(task)
 
     def aborted(self, task: Task) -> Task:
@@ -190,13 +190,13 @@ class Laboratory:
         self.client("stepfunctions").stop_execution(executionArn=arn)
         return task
 
-    def record(self, task: Task) -> Record:
+    def record(self, task: Task) -> StoredTask:
         """Return what the table says of a task."""
-        record = self.registry.get(task.id)
+        record = self.task_store.get(task.id)
         assert record
         return record
 
-    def state(self, task: Task) -> State:
+    def state(self, task: Task) -> StoredState:
         return self.record(task).state
 
     def execution(self, task: Task, *, revision: int = 1) -> str | None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 
 from task_scheduler.aws.event_log import SEAL_AFTER_MS
-from task_scheduler.aws.task_store import State
+from task_scheduler.aws.task_store import StoredState
 from task_scheduler.task import Task
 from tests.conformance.clock import eventually, now_ms
 from tests.infrastructure.inventory import BEHIND_S
@@ -28,7 +28,7 @@ def schedule(laboratory: Laboratory, *, tags: Mapping[str, str] = NO_TAGS, key: 
 
 def starts_the_timer(laboratory: Laboratory) -> bool:
     task_id = schedule(laboratory)
-    record = laboratory.registry.get(task_id) if task_id else None
+    record = laboratory.task_store.get(task_id) if task_id else None
     return record is not None and laboratory.execution(record.task) == "RUNNING"
 
 
@@ -51,7 +51,7 @@ def lists(laboratory: Laboratory) -> bool:
 
 def cancels(laboratory: Laboratory, task: Task) -> bool:
     answer = laboratory.http.post("cancel", json={"id": task.id})
-    return answer.is_success and laboratory.state(task) is State.CANCELLED
+    return answer.is_success and laboratory.state(task) is StoredState.CANCELLED
 
 
 def refuses_to_cancel(laboratory: Laboratory) -> bool:
@@ -83,7 +83,7 @@ def follows(laboratory: Laboratory) -> bool:
 
 def skips(laboratory: Laboratory) -> bool:
     """Reserve a number that is never used, and read what follows it."""
-    number = laboratory.log.take_numbers(1)
+    number = laboratory.log.reserve_sequence(1)
     try:
         assert records(laboratory)
         time.sleep(SEAL_AFTER_MS / 1000 + 0.5)
@@ -94,25 +94,25 @@ def skips(laboratory: Laboratory) -> bool:
 
 def records(laboratory: Laboratory, *, size: int = 0) -> bool:
     task = laboratory.task(in_ms=0, size=size)
-    return hands_over(laboratory, task) and laboratory.state(task) is State.EMITTED
+    return hands_over(laboratory, task) and laboratory.state(task) is StoredState.EMITTED
 
 
 def passes_over(laboratory: Laboratory) -> bool:
     task = laboratory.task(in_ms=0)
-    assert laboratory.registry.move(laboratory.record(task), State.EMITTED, now_ms=now_ms())
+    assert laboratory.task_store.transition(laboratory.record(task), StoredState.EMITTED, now_ms=now_ms())
     position = laboratory.log.position()
     return hands_over(laboratory, task) and laboratory.log.position() == position
 
 
 def hands_over(laboratory: Laboratory, task: Task) -> bool:
     """Hand a message to the recorder, as Lambda does; tell whether it is done with it."""
-    message: dict[str, Any] = {"messageId": "1", "body": task.event, "attributes": {"SentTimestamp": str(now_ms())}}
+    message: dict[str, Any] = {"messageId": "1", "body": task.payload, "attributes": {"SentTimestamp": str(now_ms())}}
     return bool(laboratory.invoke("Recorder/", {"Records": [message]}) == {"batchItemFailures": []})
 
 
 def sweeps(laboratory: Laboratory) -> dict[str, bool]:
     """Sweep once; tell what of all that a sweep does was done."""
-    parked = laboratory.task(State.PARKED)
+    parked = laboratory.task(StoredState.PARKED)
     missing = laboratory.task(in_ms=-2 * MINUTE_MS)
     dead = laboratory.aborted(laboratory.task(in_ms=-2 * MINUTE_MS))
     published = laboratory.published(in_ms=-2 * MINUTE_MS)
@@ -123,8 +123,8 @@ def sweeps(laboratory: Laboratory) -> dict[str, bool]:
         "arm": laboratory.execution(parked) == "RUNNING",
         "start what is missing": laboratory.execution(missing) is not None,
         "rearm": laboratory.execution(dead, revision=2) is not None,
-        "record for the recorder": laboratory.state(published) is State.EMITTED,
-        "give up": laboratory.state(hopeless) is State.FAILED,
+        "record for the recorder": laboratory.state(published) is StoredState.EMITTED,
+        "give up": laboratory.state(hopeless) is StoredState.FAILED,
     }
 
 
@@ -151,7 +151,7 @@ _API: Final[Mapping[str, Callable[[Laboratory], object]]] = {
     "list": lists,
     "cancel": lambda laboratory: cancels(laboratory, laboratory.waiting()),
     "cancel before the timer has started": lambda laboratory: cancels(laboratory, laboratory.task()),
-    "cancel what is parked": lambda laboratory: cancels(laboratory, laboratory.task(State.PARKED, in_ms=FAR_MS)),
+    "cancel what is parked": lambda laboratory: cancels(laboratory, laboratory.task(StoredState.PARKED, in_ms=FAR_MS)),
     "cancel at the last moment": lambda laboratory: cancels(laboratory, laboratory.ended()),
     "refuse to cancel what is published": refuses_to_cancel,
     "reschedule": reschedules,

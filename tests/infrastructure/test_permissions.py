@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from task_scheduler.aws.event_log import MOST_COPIED
+from task_scheduler.aws.event_log import MAX_INLINE_BYTES
 from tests.infrastructure.attempts import allowed
 from tests.infrastructure.laboratory import Laboratory, laboratory
 from tests.infrastructure.operations import OPERATIONS, records
@@ -22,7 +22,7 @@ TRIED: Final = [
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Laboratory]:
     with laboratory() as found:
-        assert records(found, size=MOST_COPIED)  # so that there is an event to read, and its text elsewhere
+        assert records(found, size=MAX_INLINE_BYTES)  # so that there is an event to read, and its text elsewhere
         yield found
 
 

@@ -55,10 +55,10 @@ def test_only_the_topic_may_send_to_the_recorders_queue_and_nobody_without_tls(s
 
 def test_topic_and_queues_refuse_whoever_comes_without_tls(stack: Synthesis) -> None:
     policies = stack.resources("SQS::QueuePolicy") + stack.resources("SNS::TopicPolicy")
-    guarded = {
+    requires_secret = {
         stack.text(statement["Resource"]).strip("<>").removesuffix(".Arn")
         for policy in policies
         for statement in policy.properties["PolicyDocument"]["Statement"]
         if statement["Effect"] == "Deny" and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
-    assert guarded == {"Recorder/Events", "Recorder/DeadLetters", "Delivery/Topic"}
+    assert requires_secret == {"Recorder/Events", "Recorder/DeadLetters", "Delivery/Topic"}

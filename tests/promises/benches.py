@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from task_scheduler.engine import Engine
 from task_scheduler.local.engine import LocalEngine
-from task_scheduler.metrics import Unobserved
+from task_scheduler.metrics import NullMetrics
 from task_scheduler.task import Event
 from tests.aws.world import Clock, World, tables
 
@@ -111,7 +111,7 @@ class LocalBench:
         self._open()
 
     def _open(self) -> None:
-        self._local = LocalEngine(self._path, now_ms=self.clock, observer=Unobserved())
+        self._local = LocalEngine(self._path, now_ms=self.clock, metrics=NullMetrics())
         self.engine: Engine = self._local
         self.run(self._local.__aenter__())
 
@@ -123,7 +123,7 @@ class LocalBench:
 
     def advance(self, seconds: float) -> None:
         self.clock.sleep(seconds)
-        self.run(self._local.fire())
+        self.run(self._local.run_due())
         self.logged()
 
     def restart(self) -> None:
@@ -134,7 +134,7 @@ class LocalBench:
         self.advance(2 * 86_400)
 
     def emitted(self) -> list[tuple[int, str]]:
-        return [(event.emitted_ms, event.event) for event in self.logged()]
+        return [(event.emitted_ms, event.payload) for event in self.logged()]
 
     def logged(self) -> list[Event]:
         """Read on before events expire, which they do while this clock jumps."""

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
 
 from task_scheduler import timestamps
-from task_scheduler.aws.event_log import MOST_COPIED
+from task_scheduler.aws.event_log import MAX_INLINE_BYTES
 from task_scheduler.aws.sweeper import LEAST_TIMERS
 from task_scheduler.engine import TaskNotFoundError, TooLateError, UnavailableError
-from task_scheduler.task import Status, Task, changed_task, new_task, read_event
+from task_scheduler.task import Status, Task, changed_task, new_task, read_payload
 from tests.aws.world import CrashError
 from tests.promises.benches import AwsBench, Bench, LocalBench
 
 # From long ago to beyond the arming window of the bench, close to whole seconds and far from them.
 delays = st.sampled_from([-3600.0, 0.0, 0.001, 0.999, 1.0, 1.5, 30.0, 59.999, 300.0, 86_000.0, 100_000.0])
-sizes = st.sampled_from([0, MOST_COPIED])  # the events of what is larger refer to their tasks, on AWS
+sizes = st.sampled_from([0, MAX_INLINE_BYTES])  # the events of what is larger refer to their tasks, on AWS
 pauses = st.sampled_from([0.0, 0.5, 0.999, 1.0, 2.0, 30.0, 61.0, 400.0, 90_000.0])
 
 
@@ -59,7 +59,7 @@ class Promises(RuleBasedStateMachine):
         due = timestamps.format(self.bench.clock.ms + int(delay * 1000))
         body = {"timestamp": due, "message": len(self.known), "more": "x" * size}
         task = new_task(body, task_id=str(uuid.UUID(int=len(self.known))), now_ms=self.bench.clock.ms)
-        known = self.known[task.id] = Known(task, possible=frozenset([task.event]))
+        known = self.known[task.id] = Known(task, possible=frozenset([task.payload]))
         known.accepted = self.answered(self.bench.engine.schedule(task)) is not None
         return known
 
@@ -95,10 +95,10 @@ class Promises(RuleBasedStateMachine):
             assert not known.accepted, "an accepted task is not there"
             return
         if changed is None:
-            known.possible |= {draft.event for draft in drafts}
+            known.possible |= {draft.payload for draft in drafts}
         else:
             assert not known.cancelled, "a cancelled task was rescheduled"
-            known.possible = frozenset([changed.event])
+            known.possible = frozenset([changed.payload])
             self.confirmed(known, changed)
 
     @rule(seconds=pauses)
@@ -126,8 +126,8 @@ class Promises(RuleBasedStateMachine):
 
     def confirmed(self, known: Known, changed: Task) -> None:
         """What went out by now, if anything, is the changed event: it may be due already."""
-        out = {event for _, event in self.bench.emitted() if read_event(event)["id"] == known.task.id}
-        assert out <= {changed.event}, "a task that had gone out was rescheduled"
+        out = {event for _, event in self.bench.emitted() if read_payload(event)["id"] == known.task.id}
+        assert out <= {changed.payload}, "a task that had gone out was rescheduled"
         known.task = changed
 
     def teardown(self) -> None:
@@ -140,7 +140,7 @@ class Promises(RuleBasedStateMachine):
     def check(self) -> None:
         emitted: dict[str, list[str]] = {}
         for emitted_ms, event in self.bench.emitted():
-            fields = read_event(event)
+            fields = read_payload(event)
             assert emitted_ms >= timestamps.parse(fields["timestamp"]), "early"
             emitted.setdefault(fields["id"], []).append(event)
         logged = [event.task_id for event in self.bench.logged()]

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from task_scheduler.engine import (
+    Cursor,
     EngineError,
     Health,
     IdempotencyKey,
     KeyConflictError,
-    Place,
     TagCancellation,
     TaskNotFoundError,
     TaskPage,
@@ -69,7 +69,7 @@ class MemoryEngine:
             and (query.after is None or (task.due_ms, task.id) > (query.after.due_ms, query.after.task_id))
         ]
         page = matching[:limit]
-        return TaskPage(page, Place(page[-1].due_ms, page[-1].id) if len(matching) > limit else None)
+        return TaskPage(page, Cursor(page[-1].due_ms, page[-1].id) if len(matching) > limit else None)
 
     async def cancel(self, task_id: str) -> Task:
         self.kept[task_id] = replace(await self.get(task_id), status=Status.CANCELLED, ended_ms=NOW_MS)

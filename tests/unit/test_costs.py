@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from task_scheduler.engine import TaskQuery
-from task_scheduler.local.store import Store
+from task_scheduler.local.store import TaskStore
 from task_scheduler.task import Status, Task, new_task
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ class Shelf:
     """A store with many tasks in it, and a count of what a call costs."""
 
     def __init__(self, path: Path, count: int) -> None:
-        self.store = Store.open(path)
+        self.store = TaskStore.open(path)
         self.tasks = [self._task(number) for number in range(count)]
         with self.store.transaction():
             for task in self.tasks:
                 self.store.insert(task)
 
-    def steps(self, call: Callable[[Store, Task], object]) -> int:
+    def steps(self, call: Callable[[TaskStore, Task], object]) -> int:
         """Return the instructions that a call takes, in tens, and undo what it did."""
         steps = 0
 
@@ -61,7 +61,7 @@ def shelves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shelf, S
     large.store.close()
 
 
-CALLS: dict[str, Callable[[Store, Task], object]] = {
+CALLS: dict[str, Callable[[TaskStore, Task], object]] = {
     "get": lambda store, task: store.get(task.id),
     "cancel": lambda store, task: store.cancel(task.id, now_ms=NOW_MS),
     "reschedule": lambda store, task: store.replace(

@@ -10,7 +10,7 @@ import pytest
 
 from task_scheduler.local.data_file import DataFile
 from task_scheduler.local.restoring import restore
-from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.local.store import DataFileError, TaskStore
 from task_scheduler.task import Task, new_task
 
 NOW_MS = 1_795_300_000_000
@@ -22,13 +22,13 @@ def task(number: int) -> Task:
 
 
 def write(path: Path, *numbers: int) -> None:
-    with closing(Store.open(path)) as store, store.transaction():
+    with closing(TaskStore.open(path)) as store, store.transaction():
         for number in numbers:
             store.insert(task(number))
 
 
 def stored(path: Path) -> int:
-    with closing(Store.open(path)) as store:
+    with closing(TaskStore.open(path)) as store:
         return store.pending()
 
 
@@ -74,7 +74,7 @@ def test_locking_the_file_leaves_sqlite_its_own_locks(tmp_path: Path) -> None:
     data = tmp_path / "tasks.db"
     with closing(DataFile(data).open()):
         write(data, 1)
-        with closing(Store.open(data)) as one, closing(sqlite3.connect(data, timeout=0)) as other:
+        with closing(TaskStore.open(data)) as one, closing(sqlite3.connect(data, timeout=0)) as other:
             with one.transaction(), pytest.raises(sqlite3.OperationalError, match="locked"):
                 other.execute("BEGIN IMMEDIATE")
             other.execute("BEGIN IMMEDIATE")
@@ -84,7 +84,7 @@ def test_locking_the_file_leaves_sqlite_its_own_locks(tmp_path: Path) -> None:
 def test_a_file_that_was_deleted_or_replaced_is_reported(tmp_path: Path) -> None:
     data, other = tmp_path / "tasks.db", tmp_path / "other.db"
     write(other, 2)
-    with closing(DataFile(data).open()) as file, closing(Store.open(data)) as store:
+    with closing(DataFile(data).open()) as file, closing(TaskStore.open(data)) as store:
         with store.transaction():
             store.insert(task(1))
         assert file.problem() is None
@@ -115,7 +115,7 @@ def test_a_restored_backup_takes_the_place_of_the_file_and_of_its_log(tmp_path: 
     write(data, 1)
     with closing(sqlite3.connect(data)) as source, closing(sqlite3.connect(backup)) as target:
         source.backup(target)
-    unclosed = Store.open(data)
+    unclosed = TaskStore.open(data)
     with unclosed.transaction():
         for number in range(2, 5):
             unclosed.insert(task(number))
@@ -167,7 +167,7 @@ def test_a_start_that_fails_leaves_no_lock_beside_the_file(tmp_path: Path) -> No
     foreign.write_text("root:x:0:0")
     file = DataFile(foreign).open()
     with pytest.raises(DataFileError):
-        Store.open(file.path)
+        TaskStore.open(file.path)
     file.abandon()
     assert [each.name for each in tmp_path.iterdir()] == ["passwd"]
     assert foreign.read_text() == "root:x:0:0"
@@ -194,13 +194,13 @@ def test_numbers_of_the_log_continue_after_those_of_the_file_that_was_replaced(t
     write(data, 1)
     with closing(sqlite3.connect(data)) as source, closing(sqlite3.connect(backup)) as target:
         source.backup(target)
-    with closing(Store.open(data)) as store, store.transaction():
+    with closing(TaskStore.open(data)) as store, store.transaction():
         store.emit_due(until_ms=NOW_MS + 10**9, from_ms=NOW_MS, limit=10)
         for number in range(2, 6):
             store.insert(task(number))
         store.emit_due(until_ms=NOW_MS + 10**9, from_ms=NOW_MS, limit=10)
     restore(backup, data)
-    with closing(Store.open(data)) as store, store.transaction():
+    with closing(TaskStore.open(data)) as store, store.transaction():
         assert store.position() == 5
         [emission] = store.emit_due(until_ms=NOW_MS + 10**9, from_ms=NOW_MS, limit=10)
     assert emission.sequence == 6

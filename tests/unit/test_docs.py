@@ -18,7 +18,7 @@ from task_scheduler.api.routes import ROUTES
 from task_scheduler.aws.sweeper import Sweep
 from task_scheduler.cli import app
 from task_scheduler.engine import MAX_BATCH
-from task_scheduler.local.metrics import Metrics
+from task_scheduler.local.metrics import PrometheusMetrics
 from task_scheduler.metrics import Metric
 from task_scheduler.task import MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUOTED_EVENT_BYTES, MAX_TAGS, new_task
 from tests.unit.documents import CHECKS, DOCUMENTS, ROOT, blocks
@@ -99,7 +99,9 @@ def test_the_metrics_of_the_aws_engine_are_those_in_the_code() -> None:
 
 
 def test_the_metrics_of_the_local_engine_are_those_in_the_code() -> None:
-    exposed = {line.split()[2] for line in Metrics().exposition().decode().splitlines() if line.startswith("# TYPE")}
+    exposed = {
+        line.split()[2] for line in PrometheusMetrics().exposition().decode().splitlines() if line.startswith("# TYPE")
+    }
     named = {name.strip("`") for names, _ in rows(LOCAL, "Metrics") for name in names.split(", ")}
     assert named == {name for name in exposed if not name.endswith("_created")}
 

@@ -11,7 +11,8 @@ from starlette.routing import compile_path
 
 from task_scheduler.api.apigateway import Handler, handler
 from task_scheduler.api.app import Api
-from task_scheduler.api.message import UNKEPT, Request, Response, json_response
+from task_scheduler.api.request import Request
+from task_scheduler.api.response import NO_STORE, Response, json_response
 from task_scheduler.api.routes import ROUTES, Context, Route
 from tests.unit.memory_engine import MemoryEngine
 
@@ -84,13 +85,13 @@ def test_the_secret_may_come_in_the_body_and_is_not_kept(call: Handler, engine: 
     body = json.dumps({"in": 30, "message": "x", "secret": SECRET}).encode()
     assert answer(call, proxied("POST", "/schedule", body, {}))[0] == 200
     (task,) = engine.kept.values()
-    assert SECRET not in task.event
+    assert SECRET not in task.payload
     wrong = json.dumps({"in": 30, "message": "x", "secret": [SECRET]}).encode()
     assert answer(call, proxied("POST", "/schedule", wrong, {}))[0] == 401
 
 
 def test_paths_and_methods_that_are_not_there_have_the_one_shape_of_errors(call: Handler) -> None:
-    assert answer(call, proxied("GET", "/nothing", headers={})) == (404, {"errors": ["There is nothing at /nothing."]})
+    assert answer(call, proxied("GET", "/nothing", headers={})) == (404, {"errors": ["No route /nothing."]})
     found = call(proxied("PUT", "/schedule", headers={}), None)
     assert (found["statusCode"], found["multiValueHeaders"]["allow"]) == (405, ["POST, GET"])
 
@@ -123,13 +124,13 @@ def test_a_path_leads_where_it_leads_on_the_local_server(engine: MemoryEngine, p
         async def show(request: Request, _context: Context) -> Response:
             return json_response([template, dict(request.params)])
 
-        return Route(show, guarded=False)
+        return Route(show, requires_secret=False)
 
     routes = {template: {"GET": shows(template)} for template in ROUTES}
     call = handler(Api(Context(engine, streams=False), secrets=list, routes=routes))
     meant = path.removeprefix("/") if path.startswith("//") else path  # of a URL that ends with a slash
     found = [[template, match.groupdict()] for template in ROUTES if (match := compile_path(template)[0].match(meant))]
-    expected = (200, found[0]) if found else (404, {"errors": [f"There is nothing at {path}."]})
+    expected = (200, found[0]) if found else (404, {"errors": [f"No route {path}."]})
     assert answer(call, proxied("GET", path)) == expected
 
 
@@ -164,7 +165,7 @@ def test_an_answer_has_the_form_that_api_gateway_takes(call: Handler) -> None:
     assert found["statusCode"] == 200
     assert found["multiValueHeaders"] == {
         "content-type": ["application/json"],
-        **{name: [value] for name, value in UNKEPT.items()},
+        **{name: [value] for name, value in NO_STORE.items()},
     }
     assert found["isBase64Encoded"] is False
     json.dumps(found)
@@ -197,7 +198,7 @@ def test_a_stream_goes_on_where_a_polyfill_says_so_in_the_query(call: Handler, e
 @pytest.mark.parametrize("path", ["/tasks", "/events"])
 def test_a_parameter_that_there_is_not_is_refused(call: Handler, path: str) -> None:
     status, body = answer(call, proxied("GET", path, stauts="failed"))
-    assert (status, body["errors"][0].split()[0]) == (400, "'stauts'")
+    assert (status, body["errors"][0].partition(".")[0]) == (400, "Unknown query parameter 'stauts'")
 
 
 def test_a_position_beyond_the_end_starts_at_the_end(call: Handler, engine: MemoryEngine) -> None:

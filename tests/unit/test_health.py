@@ -7,7 +7,7 @@ import pytest
 
 from task_scheduler import __version__
 from task_scheduler.api.app import Api
-from task_scheduler.api.message import Request
+from task_scheduler.api.request import Request
 from task_scheduler.api.routes import Context
 from task_scheduler.engine import Health
 from task_scheduler.metrics import Metric
@@ -32,7 +32,7 @@ def api(engine: MemoryEngine, observations: Observations) -> Api:
     return Api(
         Context(engine, streams=False),
         secrets=lambda: ["a secret"],
-        observer=observations,
+        metrics=observations,
         stopwatch=lambda: next(seconds) / 4,
     )
 

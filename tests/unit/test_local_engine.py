@@ -22,7 +22,7 @@ from task_scheduler.engine import (
 )
 from task_scheduler.local.clock import system_ms
 from task_scheduler.local.engine import LocalEngine
-from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.local.store import DataFileError, TaskStore
 from task_scheduler.metrics import Metric
 from task_scheduler.task import Status, Task
 from tests.unit.observations import Observations
@@ -51,14 +51,14 @@ class Desk:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[LocalEngine]:
-        async with LocalEngine(self.path, now_ms=self.clock, observer=self.observations) as engine:
+        async with LocalEngine(self.path, now_ms=self.clock, metrics=self.observations) as engine:
             self.engine = engine
             yield engine
 
     async def at(self, ms: int) -> list[str]:
         """Set the clock and return the ids that are in the log then."""
         self.clock.ms = ms
-        await self.engine.fire()
+        await self.engine.run_due()
         return [event.task_id for event in await self.engine.events(after=0, limit=1000)]
 
     async def until(self, look: Callable[[], Awaitable[Read]], found: Callable[[Read], bool]) -> None:
@@ -76,7 +76,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def task(number: int = 1, *, due_ms: int = NOW_MS + 1_000, size: int = 0) -> Task:
     event = f'{{"id":"{number}","timestamp":"","message":"{"x" * size}"}}'
-    return Task(id=str(number), due_ms=due_ms, event=event, created_ms=NOW_MS)
+    return Task(id=str(number), due_ms=due_ms, payload=event, created_ms=NOW_MS)
 
 
 def test_a_task_is_emitted_at_its_millisecond_and_not_before(desk: Desk) -> None:
@@ -87,7 +87,7 @@ def test_a_task_is_emitted_at_its_millisecond_and_not_before(desk: Desk) -> None
             assert await desk.at(NOW_MS + 1_000) == ["1"]
             assert await desk.at(NOW_MS + 2_000) == ["1"]
             (event,) = await engine.events(after=0, limit=10)
-            assert (event.sequence, event.emitted_ms, event.event) == (1, NOW_MS + 1_000, task().event)
+            assert (event.sequence, event.emitted_ms, event.payload) == (1, NOW_MS + 1_000, task().payload)
             emitted = await engine.get("1")
             assert (emitted.status, emitted.ended_ms) == (Status.EMITTED, NOW_MS + 1_000)
             assert desk.observations.spans[Metric.LATENESS] == [0]
@@ -97,7 +97,7 @@ def test_a_task_is_emitted_at_its_millisecond_and_not_before(desk: Desk) -> None
 
 def test_the_loop_wakes_up_by_itself_when_a_task_falls_due(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with LocalEngine(tmp_path / "tasks.db", now_ms=system_ms, observer=Observations()) as engine:
+        async with LocalEngine(tmp_path / "tasks.db", now_ms=system_ms, metrics=Observations()) as engine:
             await engine.schedule(task(1, due_ms=engine.now_ms() + 50))
             assert await engine.wait_for_events(after=0, seconds=30)
 
@@ -216,7 +216,7 @@ def test_no_answer_tells_of_an_emission_before_it(
     """By the system's clock, asked again and again until it does."""
 
     async def scenario() -> None:
-        async with LocalEngine(tmp_path / "tasks.db", now_ms=system_ms, observer=Observations()) as engine:
+        async with LocalEngine(tmp_path / "tasks.db", now_ms=system_ms, metrics=Observations()) as engine:
             for number in range(10):
                 due_ms = engine.now_ms() + 20
                 await engine.schedule(task(number, due_ms=due_ms))
@@ -361,7 +361,7 @@ def test_a_reader_behind_an_expired_log_waits_for_the_next_event(desk: Desk) -> 
             assert not await engine.wait_for_events(after=0, seconds=0.05)
             waiting = asyncio.create_task(engine.wait_for_events(after=0, seconds=30))
             await engine.schedule(task(2, due_ms=desk.clock.ms))
-            await engine.fire()
+            await engine.run_due()
             assert await waiting
         async with desk.open() as engine:
             assert await engine.clamp_position(0) == 1
@@ -417,7 +417,7 @@ def test_a_clock_that_jumped_by_years_and_back_does_not_stop_expiry(desk: Desk) 
             assert len(await desk.at(NOW_MS + 10 * 365 * DAY_MS)) == 700
             desk.clock.ms = NOW_MS + DAY_MS
             await engine.schedule(task(1000, due_ms=desk.clock.ms))
-            await engine.fire()
+            await engine.run_due()
             assert (await engine.get("1")).ended_ms == desk.clock.ms
             desk.clock.ms += 8 * DAY_MS
             await desk.until(lambda: engine.events(after=0, limit=1), lambda events: not events)
@@ -437,8 +437,8 @@ def test_what_is_pending_is_known_after_a_restart_and_counted_from_there(desk: D
             await engine.cancel("5")
             assert desk.observations.gauges == {Metric.PENDING: 4}
         async with desk.open() as engine:
-            await engine.fire()  # what is overdue comes before the census, and that before the next turn
-            await engine.fire()
+            await engine.run_due()  # what is overdue comes before the census, and that before the next turn
+            await engine.run_due()
             assert desk.observations.gauges == {Metric.PENDING: 4}
             await desk.at(NOW_MS + 2_000)
             assert desk.observations.gauges == {Metric.PENDING: 2}
@@ -470,7 +470,7 @@ def test_beyond_what_it_can_do_soon_callers_are_refused_at_once(desk: Desk, monk
             disk = threading.Event()
             taken = threading.Event()
 
-            def wait(_store: Store) -> None:
+            def wait(_store: TaskStore) -> None:
                 taken.set()
                 disk.wait(30)
 
@@ -512,7 +512,7 @@ def test_pages_of_events_follow_each_other_and_are_bounded_in_bytes(desk: Desk) 
             await desk.at(NOW_MS + 1_000)
             seen: list[int] = []
             while page := await engine.events(after=seen[-1] if seen else 0, limit=1000):
-                assert sum(len(event.event) for event in page) <= MAX_PAGE_BYTES + 200_000
+                assert sum(len(event.payload) for event in page) <= MAX_PAGE_BYTES + 200_000
                 seen += [event.sequence for event in page]
             assert seen == list(range(1, 11))
             assert len(await engine.events(after=0, limit=3)) == 3
@@ -553,7 +553,7 @@ def test_a_file_of_another_program_or_of_a_newer_version_is_refused_and_left_alo
     text = tmp_path / "text.db"
     text.write_text("not a database, but a letter to somebody" * 50)
     newer = tmp_path / "newer.db"
-    Store.open(newer).close()
+    TaskStore.open(newer).close()
     with sqlite3.connect(newer) as connection:
         connection.execute("PRAGMA user_version = 1000")
     connection.close()
@@ -565,5 +565,5 @@ def test_a_file_of_another_program_or_of_a_newer_version_is_refused_and_left_alo
     ):
         before = path.read_bytes() if path.is_file() else b""
         with pytest.raises(DataFileError, match=reason):
-            Store.open(path)
+            TaskStore.open(path)
         assert not path.is_file() or path.read_bytes() == before

@@ -35,8 +35,8 @@ def test_the_contract_says_which_routes_need_no_secret(contract: dict[str, Any])
     for path, methods in ROUTES.items():
         for method, route in methods.items():
             operation = contract["paths"][path][method.lower()]
-            assert (operation.get("security", contract["security"]) == []) is not route.guarded
-            assert ("401" in operation["responses"]) is route.guarded
+            assert (operation.get("security", contract["security"]) == []) is not route.requires_secret
+            assert ("401" in operation["responses"]) is route.requires_secret
 
 
 def test_the_contract_names_every_status_that_an_error_can_have(contract: dict[str, Any]) -> None:

@@ -119,7 +119,7 @@ def test_without_a_slash_at_its_end_the_console_says_where_its_files_are(call: H
 def test_no_other_file_can_be_asked_for(call: Handler, name: str) -> None:
     found = call(proxied("GET", f"/assets/{name}", headers={}), None)
     assert found["statusCode"] == 404
-    assert "There is nothing" in found["body"]
+    assert "No route" in found["body"]
 
 
 def test_a_page_that_the_caller_has_is_not_sent_again(call: Handler) -> None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from task_scheduler.api.errors import BadRequestError
 from task_scheduler.api.query import MAX_LIMIT, Query, cursor
-from task_scheduler.engine import Place, TaskQuery
+from task_scheduler.engine import Cursor, TaskQuery
 from task_scheduler.task import Status
 
-PLACES = st.builds(Place, st.integers(-(2**62), 2**62), st.uuids().map(str))
+PLACES = st.builds(Cursor, st.integers(-(2**62), 2**62), st.uuids().map(str))
 
 
 def _asked(**parameters: str) -> TaskQuery:
@@ -37,7 +37,7 @@ def test_nothing_is_asked_about_what_is_not_given() -> None:
 
 
 def test_every_parameter_has_its_place_in_the_query() -> None:
-    place = Place(7, str(uuid.UUID(int=1)))
+    place = Cursor(7, str(uuid.UUID(int=1)))
     query = _asked(
         **{"from": "1970-01-01T00:00:01Z", "to": "1970-01-01T02:00:02+02:00"},
         status="failed",
@@ -81,7 +81,7 @@ def test_every_mistake_has_a_sentence() -> None:
 def test_a_parameter_that_nobody_looked_for_is_named_with_those_that_there_are() -> None:
     """A list with a misspelt filter would show everything."""
     assert _mistakes({"stauts": "failed"}) == (
-        "'stauts' is no parameter here: there are status, from, to, tag, cursor, limit.",
+        "Unknown query parameter 'stauts'. Allowed: status, from, to, tag, cursor, limit.",
     )
 
 
@@ -92,16 +92,16 @@ def test_thousands_of_unknown_parameters_get_a_short_answer() -> None:
 def test_whole_numbers_keep_their_bounds() -> None:
     numbers = Query({"least": "3", "most": "9", "leading": "007", "below": "2", "above": "10"})
     for name, found in {"least": 3, "most": 9, "leading": None, "missing": None}.items():
-        assert numbers.whole(name, least=3, most=9) == found
+        assert numbers.integer(name, minimum=3, maximum=9) == found
     assert Query({"limit": str(MAX_LIMIT)}).limit(50) == MAX_LIMIT
-    assert numbers.whole("below", least=3, most=9) is None
-    assert numbers.whole("above", least=3, most=9) is None
+    assert numbers.integer("below", minimum=3, maximum=9) is None
+    assert numbers.integer("above", minimum=3, maximum=9) is None
     with pytest.raises(BadRequestError, match="3 to 9"):
         numbers.check()
 
 
 @given(PLACES)
-def test_a_cursor_leads_back_to_its_place(place: Place) -> None:
+def test_a_cursor_leads_back_to_its_place(place: Cursor) -> None:
     assert _asked(cursor=cursor(place) or "").after == place
 
 
@@ -109,7 +109,7 @@ def test_the_last_page_gives_no_cursor() -> None:
     assert cursor(None) is None
 
 
-@given(st.text() | st.integers().map(lambda due_ms: cursor(Place(due_ms, str(uuid.UUID(int=1)))) or ""))
+@given(st.text() | st.integers().map(lambda due_ms: cursor(Cursor(due_ms, str(uuid.UUID(int=1)))) or ""))
 def test_a_cursor_that_nobody_gave_out_is_refused_or_is_one_that_every_engine_takes(text: str) -> None:
     """No number in it is larger than what SQLite keeps."""
     try:

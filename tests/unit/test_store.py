@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from task_scheduler.engine import MAX_PAGE_BYTES, Place, TaskNotFoundError, TaskQuery
+from task_scheduler.engine import MAX_PAGE_BYTES, Cursor, TaskNotFoundError, TaskQuery
 from task_scheduler.local import store
 from task_scheduler.local.engine import LocalEngine
-from task_scheduler.local.metrics import Metrics
-from task_scheduler.local.store import DataFileError, Store
+from task_scheduler.local.metrics import PrometheusMetrics
+from task_scheduler.local.store import DataFileError, TaskStore
 from task_scheduler.task import Status, Task, encode
 
 NOW_MS = 1_795_300_000_000
@@ -31,7 +31,7 @@ QUERIES = st.builds(
     from_ms=st.none() | DUES,
     to_ms=st.none() | DUES,
     tag=st.none() | st.tuples(st.sampled_from("abc"), st.sampled_from(["1", "2", "1:2"])),
-    after=st.none() | st.builds(Place, DUES, st.integers(0, 25).map("{:02}".format)),
+    after=st.none() | st.builds(Cursor, DUES, st.integers(0, 25).map("{:02}".format)),
 )
 
 
@@ -55,7 +55,7 @@ def _expected(tasks: Sequence[Task], query: TaskQuery) -> list[Task]:
     ]
 
 
-def _walk(kept: Store, query: TaskQuery, limit: int) -> Iterator[list[Task]]:
+def _walk(kept: TaskStore, query: TaskQuery, limit: int) -> Iterator[list[Task]]:
     """Yield the tasks of every page."""
     while True:
         page = kept.tasks(query, limit=limit)
@@ -64,14 +64,14 @@ def _walk(kept: Store, query: TaskQuery, limit: int) -> Iterator[list[Task]]:
         if page.next is None:
             return
         assert page.tasks, "a page that has a next one is not empty"
-        reached = Place(page.tasks[-1].due_ms, page.tasks[-1].id)
+        reached = Cursor(page.tasks[-1].due_ms, page.tasks[-1].id)
         assert page.next == reached
         assert reached != query.after, "a list that stands still"
         query = replace(query, after=reached)
 
 
-def _memory() -> Store:
-    return Store.open(Path(":memory:"))
+def _memory() -> TaskStore:
+    return TaskStore.open(Path(":memory:"))
 
 
 @given(TASKS, QUERIES, st.integers(0, 40), st.integers(-3, 3), st.integers(1, 6))
@@ -108,7 +108,7 @@ def test_a_page_of_large_tasks_is_short_and_the_next_one_goes_on() -> None:
         for query in (TaskQuery(), TaskQuery(status=Status.SCHEDULED), TaskQuery(tag=("a", "1"))):
             pages = list(_walk(kept, query, 1_000))
             assert len(pages) > 2
-            assert all(sum(len(task.event) for task in page) <= MAX_PAGE_BYTES + 200_000 for page in pages)
+            assert all(sum(len(task.payload) for task in page) <= MAX_PAGE_BYTES + 200_000 for page in pages)
             assert [task for page in pages for task in page] == _expected(tasks, query)
 
 
@@ -146,7 +146,7 @@ def _first_format(path: Path, tasks: Sequence[Task] = OF_THE_FIRST_FORMAT) -> Pa
             connection.execute(
                 "INSERT INTO task (id, status, due_ms, revision, created_ms, ended_ms, event)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (task.id, task.status, task.due_ms, task.revision, task.created_ms, task.ended_ms, task.event),
+                (task.id, task.status, task.due_ms, task.revision, task.created_ms, task.ended_ms, task.payload),
             )
             if task.status is Status.EMITTED:
                 connection.execute("INSERT INTO event (task_id, emitted_ms) VALUES (?, ?)", (task.id, task.ended_ms))
@@ -156,7 +156,7 @@ def _first_format(path: Path, tasks: Sequence[Task] = OF_THE_FIRST_FORMAT) -> Pa
 def test_a_file_of_the_first_format_opens_and_keeps_everything(tmp_path: Path) -> None:
     path = _first_format(tmp_path / "tasks.db")
     for _ in range(2):
-        with closing(Store.open(path)) as kept:
+        with closing(TaskStore.open(path)) as kept:
             assert [kept.get(task.id) for task in OF_THE_FIRST_FORMAT] == list(OF_THE_FIRST_FORMAT)
             assert [task for page in _walk(kept, TaskQuery(), 3) for task in page] == _expected(
                 OF_THE_FIRST_FORMAT, TaskQuery()
@@ -172,12 +172,12 @@ def test_a_file_of_the_first_format_fires_what_is_in_it(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         now_ms = NOW_MS
-        async with LocalEngine(path, now_ms=lambda: now_ms, observer=Metrics()) as engine:
-            await engine.fire()
+        async with LocalEngine(path, now_ms=lambda: now_ms, metrics=PrometheusMetrics()) as engine:
+            await engine.run_due()
             assert [event.task_id for event in await engine.events(after=0, limit=10)] == [EMITTED.id, OVERDUE.id]
             now_ms += 1_000
-            await engine.fire()
-            assert [event.event for event in await engine.events(after=2, limit=10)] == [WAITING.event]
+            await engine.run_due()
+            assert [event.payload for event in await engine.events(after=2, limit=10)] == [WAITING.payload]
 
     asyncio.run(scenario())
 
@@ -191,10 +191,10 @@ def test_what_the_first_release_took_as_tags_is_emitted_changed_listed_and_expir
     """It was any field then; now it is one that tells nothing of lists."""
     fields = {"id": "01", "timestamp": "", "message": "hello", "tags": tags}
     task = Task("01", NOW_MS + 1_000, encode(fields), created_ms=NOW_MS)
-    with closing(Store.open(_first_format(tmp_path / "tasks.db", [task]))) as kept:
+    with closing(TaskStore.open(_first_format(tmp_path / "tasks.db", [task]))) as kept:
         kept.replace("01", lambda old: replace(old, due_ms=NOW_MS))
         kept.emit_due(until_ms=NOW_MS, from_ms=NOW_MS, limit=10)
-        assert [event.event for event in kept.events(after=0, until=kept.position(), limit=10)] == [task.event]
+        assert [event.payload for event in kept.events(after=0, until=kept.position(), limit=10)] == [task.payload]
         assert kept.tasks(TaskQuery(), limit=10).tasks[0].tags == {}
         assert kept.expire(tasks_before_ms=NOW_MS + 1, events_before_ms=NOW_MS + 1, limit=10) == 2
 
@@ -204,10 +204,10 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("CREATE TABLE webhook (somebody TEXT)")  # which the migration meets halfway
     with pytest.raises(DataFileError, match="cannot be used"):
-        Store.open(path)
+        TaskStore.open(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         assert connection.execute("SELECT count(*) FROM task").fetchone() == (len(OF_THE_FIRST_FORMAT),)
         connection.execute("DROP TABLE webhook")
-    with closing(Store.open(path)) as kept:
+    with closing(TaskStore.open(path)) as kept:
         assert kept.get(WAITING.id) == WAITING

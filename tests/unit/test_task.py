@@ -43,7 +43,7 @@ def test_the_event_is_the_body_as_given_and_the_id(message: Any, extra: dict[str
     # Hypothesis takes words from the source as keys, too; those with a meaning of their own are tested for themselves.
     body = {key: value for key, value in extra.items() if key not in {"id", "in", "tags", "timezone"}}
     body |= {"timestamp": "2026-12-01T10:00:00+01:00", "message": message}
-    assert json.loads(task(**body).event) == {"id": ID, **body}
+    assert json.loads(task(**body).payload) == {"id": ID, **body}
 
 
 @given(json_values)
@@ -56,12 +56,12 @@ def test_events_hold_only_characters_that_every_service_takes(value: object) -> 
 def test_a_delay_becomes_the_timestamp_of_the_event() -> None:
     delayed = task(**{"in": "90s", "message": 1})
     assert delayed.due_ms == NOW_MS + 90_000
-    assert json.loads(delayed.event) == {"id": ID, "timestamp": "2026-11-21T22:28:10.000Z", "message": 1}
+    assert json.loads(delayed.payload) == {"id": ID, "timestamp": "2026-11-21T22:28:10.000Z", "message": 1}
 
 
 @pytest.mark.parametrize("message", [False, 0, "", [], {}])
 def test_messages_that_count_for_nothing_are_messages(message: object) -> None:
-    assert json.loads(task(timestamp="2026-12-01", message=message).event)["message"] == message
+    assert json.loads(task(timestamp="2026-12-01", message=message).payload)["message"] == message
 
 
 def test_every_mistake_is_named() -> None:
@@ -91,8 +91,8 @@ def test_the_horizon_is_ten_years() -> None:
 
 
 def test_an_event_may_have_just_the_most_bytes() -> None:
-    room = MAX_EVENT_BYTES - len(task(timestamp="2026-12-01", message="").event)
-    assert len(task(timestamp="2026-12-01", message="x" * room).event) == MAX_EVENT_BYTES
+    room = MAX_EVENT_BYTES - len(task(timestamp="2026-12-01", message="").payload)
+    assert len(task(timestamp="2026-12-01", message="x" * room).payload) == MAX_EVENT_BYTES
     with pytest.raises(TaskTooLargeError, match="200,000"):
         task(timestamp="2026-12-01", message="x" * (room + 1))
 

@@ -39,7 +39,7 @@ def test_any_number_of_digits_is_never_early_and_less_than_a_millisecond_late(in
 @given(instants)
 def test_the_wait_on_aws_ends_on_a_whole_second_never_early_and_less_than_a_second_late(instant: datetime) -> None:
     due_ms = timestamps.parse(instant.isoformat())
-    end_ms = wait_until_ms(Task(id="", due_ms=due_ms, event="", created_ms=0))
+    end_ms = wait_until_ms(Task(id="", due_ms=due_ms, payload="", created_ms=0))
     assert end_ms % 1000 == 0
     assert 0 <= end_ms - due_ms < 1000
 

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from task_scheduler.engine import UnavailableError
 from task_scheduler.local.deliveries import Deliveries, Delivery, Failure
 from task_scheduler.local.server import Options, ServeError
-from task_scheduler.local.store import Store
+from task_scheduler.local.store import TaskStore
 from task_scheduler.local.webhooks import WebhookSender, check_secret
 from task_scheduler.task import Event
 
@@ -27,7 +27,7 @@ class MemoryLog:
     """A log in memory, whose disk refuses as often as it is told to; its clock stands still until it is set."""
 
     def __init__(self) -> None:
-        self.deliveries = Store.open(Path(":memory:")).deliveries
+        self.deliveries = TaskStore.open(Path(":memory:")).deliveries
         self.clock_ms = NOW_MS
         self.positions: dict[str, int] = {}
         self.refusals = 0
@@ -173,7 +173,7 @@ def test_the_body_is_the_event_to_the_byte() -> None:
         [event] = log.emit(1, "Grüße 😀 \\u2028")
         await _until(lambda: receiver.requests != [])
         [request] = receiver.requests
-        assert request.content == event.event.encode()
+        assert request.content == event.payload.encode()
         assert request.method == "POST"
         assert str(request.url) == URL
         assert request.headers["content-type"] == "application/json"

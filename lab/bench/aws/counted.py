@@ -26,12 +26,12 @@ from lab.bench.aws.function import environment
 from task_scheduler.aws import schema
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
-from task_scheduler.aws.executions import Timer
+from task_scheduler.aws.executions import ExecutionTimer
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.sweeper import Sweeper
-from task_scheduler.aws.task_store import Registry, State
+from task_scheduler.aws.task_store import StoredState, TaskStore
 from task_scheduler.engine import TaskQuery
-from task_scheduler.metrics import Unobserved
+from task_scheduler.metrics import NullMetrics
 from task_scheduler.task import Event, Status, Task, changed_task, new_task
 
 PAGE: Final = 50
@@ -83,14 +83,16 @@ class Account:
         dynamodb: Any = session.create_client("dynamodb")
         stepfunctions: Any = session.create_client("stepfunctions")
         _make_tables(dynamodb)
-        timer = Timer(stepfunctions, _make_machine(stepfunctions))
-        self.registry = self._registry(dynamodb)
+        timer = ExecutionTimer(stepfunctions, _make_machine(stepfunctions))
+        self.task_store = self._task_store(dynamodb)
         log = self._log(dynamodb)
         self.engine = AwsEngine(
-            self.registry, timer, log, arming_window_days=360, now_ms=self._now, observer=Unobserved()
+            self.task_store, timer, log, arming_window_days=360, now_ms=self._now, metrics=NullMetrics()
         )
-        self.recorder = Recorder(dynamodb, self.registry, log, now_ms=self._now, observer=Unobserved())
-        self.sweeper = Sweeper(self.registry, timer, self.recorder, arming_window_days=360, now_ms=self._now, threads=1)
+        self.recorder = Recorder(dynamodb, self.task_store, log, now_ms=self._now, metrics=NullMetrics())
+        self.sweeper = Sweeper(
+            self.task_store, timer, self.recorder, arming_window_days=360, now_ms=self._now, threads=1
+        )
         self._fill(pending, log)
 
     def task(self, number: int, tags: Mapping[str, str] | None = None) -> Task:
@@ -109,8 +111,8 @@ class Account:
     def _now(self) -> int:
         return self.now_ms
 
-    def _registry(self, client: Any) -> Registry:  # noqa: ANN401 - a client, or what stands in for one
-        return Registry(client, "tasks", retention_days=_KEPT_DAYS)
+    def _task_store(self, client: Any) -> TaskStore:  # noqa: ANN401 - a client, or what stands in for one
+        return TaskStore(client, "tasks", retention_days=_KEPT_DAYS)
 
     def _log(self, client: Any) -> EventLog:  # noqa: ANN401 - the same
         return EventLog(client, "events", "tasks", retention_days=_KEPT_DAYS, now_ms=self._now)
@@ -124,13 +126,13 @@ class Account:
                 tables[TableName].put_item(Item)
 
         behind = Behind()
-        registry = self._registry(behind)
-        log.take_numbers(pending)
+        task_store = self._task_store(behind)
+        log.reserve_sequence(pending)
         for number in range(pending):
             task = self.task(number)
-            registry.put(task, State.SCHEDULED)
-            event = Event(number + 1, task.id, task.event, emitted_ms=self.now_ms, indexed_ms=self.now_ms - _HOUR_MS)
-            behind.put_item(**self._log(behind).appending(event))
+            task_store.put(task, StoredState.SCHEDULED)
+            event = Event(number + 1, task.id, task.payload, emitted_ms=self.now_ms, indexed_ms=self.now_ms - _HOUR_MS)
+            behind.put_item(**self._log(behind).append_request(event))
 
 
 OPERATIONS: Final[Mapping[str, Callable[[Account, Task], object]]] = {
@@ -148,7 +150,7 @@ OPERATIONS: Final[Mapping[str, Callable[[Account, Task], object]]] = {
     ),
     f"list {PAGE} of any status": lambda account, _: asyncio.run(account.engine.tasks(TaskQuery(), limit=PAGE)),
     "sweep with nothing to do": lambda account, _: account.sweeper.sweep(end_ms=account.now_ms + 45_000),
-    "record one": lambda account, task: account.recorder.record([Emission(task.event, account.now_ms)]),
+    "record one": lambda account, task: account.recorder.record([Emission(task.payload, account.now_ms)]),
     f"record {BATCH} at once": lambda account, _: account.recorder.record(_batch(account)),
     f"page of {PAGE} events": lambda account, _: asyncio.run(account.engine.events(after=500, limit=PAGE)),
 }
@@ -170,7 +172,7 @@ def _another(account: Account, task: Task, tags: Mapping[str, str] | None) -> Ta
 
 def _batch(account: Account) -> list[Emission]:
     """Return the emissions of a few of the tasks that the tables were filled with."""
-    return [Emission(account.task(number).event, account.now_ms) for number in range(BATCH)]
+    return [Emission(account.task(number).payload, account.now_ms) for number in range(BATCH)]
 
 
 def _no_account() -> AbstractContextManager[object]:

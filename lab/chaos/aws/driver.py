@@ -126,13 +126,13 @@ class Trial:
         await asyncio.sleep(_PASSED_S)  # what went wrong last is over
         while time.monotonic() < deadline:
             if failure := await asyncio.to_thread(self._stack.sweep):
-                self.ledger.complain(f"The sweeper failed while nothing went wrong: {failure}")
+                self.ledger.print_error(f"The sweeper failed while nothing went wrong: {failure}")
             soon = now_ms() + int(FAR_S * 500)
             waiting = [task for task in await witness.tasks(http, "scheduled") if task.version.due_ms < soon]
             if not waiting and not await asyncio.to_thread(self._stack.unrecorded):
                 return
             await asyncio.sleep(_LOOK_S)
-        self.ledger.complain(f"It had not settled after {_SETTLE_S} s")
+        self.ledger.print_error(f"It had not settled after {_SETTLE_S} s")
 
     async def _find(self, http: httpx.AsyncClient, listener: Listener, subscriber: Subscriber) -> None:
         """Look up everything that became of the tasks."""

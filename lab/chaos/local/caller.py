@@ -84,4 +84,4 @@ class Caller:
 
     def _judge(self, operation: str, response: httpx.Response) -> None:
         if response.status_code not in _RIGHT:
-            self._ledger.complain(f"{operation} was answered {response.status_code}: {response.text[:200]}")
+            self._ledger.print_error(f"{operation} was answered {response.status_code}: {response.text[:200]}")

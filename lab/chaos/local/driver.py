@@ -78,7 +78,7 @@ class Trial:
             if listening.done():
                 listening.result()
         for sentence in (*machine.complaints, *self._receiver.complaints, *_strange(machine.errors)):
-            self.ledger.complain(sentence)
+            self.ledger.print_error(sentence)
         return settle(self.ledger, evidence)
 
     async def _disturb(self, caller: Caller, *, seconds: float, workers: int) -> None:

@@ -34,7 +34,7 @@ class Worker:
             try:
                 await self._live(key)
             except TimeoutError:
-                self._ledger.complain(f"A request about {key} got no definite answer within two minutes")
+                self._ledger.print_error(f"A request about {key} got no definite answer within two minutes")
 
     async def _live(self, key: str) -> None:
         """Let one task live."""

@@ -1,0 +1,38 @@
+"""A response, free of any web framework."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+JSON: Final = "application/json"
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+RETRY_AFTER_S: Final = 1
+"""What everybody is told who is refused only for now."""
+
+NO_STORE: Final[Mapping[str, str]] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""What is said of tasks is kept by no cache, and taken for a page by no browser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a route answers; `body` is a whole or arrives in pieces."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes]
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_STORE)
+
+
+def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with JSON."""
+    body = _encode(content).encode()
+    return Response(status=status, body=body, headers={**NO_STORE, **(headers or {})})
+
+
+def error_response(status: int, errors: Sequence[str], headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with the one shape that all errors have: a sentence for each mistake."""
+    again = {"retry-after": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return json_response({"errors": list(errors)}, status, {**again, **(headers or {})})
