@@ -5,7 +5,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= $(notdir $(firstword $(shell command -v chromium-headless-shell || command -v chromium) chromium-headless-shell))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-lab test-long check chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy accept deploy-local clean
+.PHONY: help run test test-lab test-long check audit chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy accept deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -53,20 +53,23 @@ test: $(DEV) $(NODE) ## Run the tests, as CI does (ARGS= for pytest, CHROMIUM=go
 		{ echo "The console is tested in Chromium, and '$(CHROMIUM)' is not there. Install it, on Debian by apt install chromium-headless-shell, or name another: make test CHROMIUM=google-chrome" >&2; exit 1; }
 	.venv/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not long and not lab" $(ARGS)
 
-test-lab: $(DEV) $(NODE) ## Test the tools of the lab: chaos, load, bench and audit (ARGS= for pytest)
+test-lab: $(DEV) $(NODE) ## Test the tools of the lab: chaos, load and bench (ARGS= for pytest)
 	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile -m lab $(ARGS)
 
 # A test of these may well take longer than the ten minutes after which one that hangs is ended.
 test-long: $(DEV) $(NODE) ## Run the tests that take minutes each (ARGS= for pytest)
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile -m long -o faulthandler_timeout=2400 $(ARGS)
 
-check: $(DEV) $(NODE) ## Check format, lint, types and dependencies, and run the fast tests
+check: $(DEV) $(NODE) ## Check format, lint, types and imports, and run the fast tests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab" $(ARGS)
-	@$(WITH_VENV) python -m audit
+
+audit: $(DEV) $(NODE) ## Ask both registries for known vulnerabilities of the locked packages
+	.venv/bin/pip-audit --requirement requirements/dev.txt --require-hashes --disable-pip --desc=off --progress-spinner=off
+	$(NPM) audit
 
 chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every task (ARGS='local --seconds 180 --seed 7')
 	@.venv/bin/python -m lab.chaos $(ARGS)
