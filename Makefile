@@ -65,7 +65,7 @@ check: $(DEV) $(NODE) ## Check format, lint, types and imports, and run the fast
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
-	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab" $(ARGS)
+	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab and not long" $(ARGS)
 
 audit: $(DEV) $(NODE) ## Ask both registries for known vulnerabilities of the locked packages
 	.venv/bin/pip-audit --requirement requirements/dev.txt --require-hashes --disable-pip --desc=off --progress-spinner=off

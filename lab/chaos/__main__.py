@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _driver(name: str) -> Driver:
-    return cast("Driver", importlib.import_module(f"chaos.{name}.driver"))
+    return cast("Driver", importlib.import_module(f"{__package__}.{name}.driver"))
 
 
 if __name__ == "__main__":

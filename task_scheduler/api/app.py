@@ -65,7 +65,7 @@ class Api:
             response = respond(error)
             if response is None:  # known ones are logged where they come from, with what was the matter
                 about = {"task_id": params["task_id"]} if "task_id" in params else None
-                _logger.error("%s %s failed: %s", request.method, template, _trace(error), extra=about)  # noqa: TRY400 - see _trace
+                _logger.error("%s %s failed: %s", request.method, template, trace(error), extra=about)  # noqa: TRY400 - see trace
             response = response or error_response(500, [INTERNAL_ERROR])
             if route.streams and sse.is_wanted(request) and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 return sse.come_back_later()
@@ -78,7 +78,7 @@ def _of_head(methods: Mapping[str, Route], method: str) -> Route | None:
     return route if route and route.safe else None
 
 
-def _trace(error: BaseException) -> str:
+def trace(error: BaseException) -> str:
     """Return what kinds of error there were and where, without their texts, which may quote what the caller sent."""
     kinds = []
     cause: BaseException | None = error

@@ -1,12 +1,14 @@
 """The API as an ASGI application: what the HTTP server hands over, and what it gets back."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from task_scheduler.api import sse
-from task_scheduler.api.app import Api
+from task_scheduler.api.app import Api, trace
+from task_scheduler.api.errors import INTERNAL_ERROR
 from task_scheduler.api.json_body import MAX_BODY_BYTES
 from task_scheduler.api.request import Request, query_fields
 from task_scheduler.api.response import Response, error_response
@@ -14,10 +16,12 @@ from task_scheduler.engine import UnavailableError
 from task_scheduler.local.limits import Limits
 from task_scheduler.metrics import Metric
 
-_MOST_DRAINED: Final = 16 * MAX_BODY_BYTES  # bytes of a body that is too large, read so that its sender hears why
-_TOO_MANY_STREAMS: Final = (
-    "The server has as many event streams as it can serve. Try again, or read GET /events page by page."
-)
+_MAX_DRAINED_BYTES: Final = 16 * MAX_BODY_BYTES
+"""Of a body that is too large, read so that its sender learns why it is rejected."""
+_STOPPING: Final = "The server is stopping; nothing was changed. Try again."
+_TOO_MANY_BODIES: Final = "The server is reading as many request bodies as it can. Try again."
+
+_logger: Final = logging.getLogger(__name__)
 
 _HTTP_1_0: Final = {"1.0", "1"}  # as the specification has it, and as Granian does
 _CLOSE: Final = {"connection": "close"}
@@ -29,16 +33,77 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 AccessCheck = Callable[[Mapping[str, str]], Response | None]
-"""Looks at the headers of a request, before its body is read, and returns the answer to one that is not served."""
+"""Looks at the headers of a request, before its body is read, and returns the response to one that is not served."""
 
 
 def allow_all(_headers: Mapping[str, str]) -> None:
     """Serve every request."""
 
 
-def application(api: Api, limits: Limits, *, access_check: AccessCheck = allow_all) -> Application:
+class BodyReader:
+    """Reads request bodies: each within a time, all of them within a number of bytes, and until the server stops."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._unfinished_bytes = 0
+        self._timeouts: set[asyncio.Timeout] = set()
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """End all reads with 503: a client that is slow to send must not hold up the stop."""
+        self._is_stopping = True
+        now = asyncio.get_running_loop().time()
+        for timeout in self._timeouts:
+            timeout.reschedule(now)
+
+    async def read(self, receive: Receive) -> bytes | Response | None:
+        """Return the body, or the response to one that is not read; None where the client went away.
+
+        Of a body that is too large, just enough is returned to see that.
+        """
+        timeout = asyncio.timeout(0 if self._is_stopping else self._limits.body_timeout_s)
+        self._timeouts.add(timeout)
+        try:
+            async with timeout:
+                return await self._read(receive)
+        except TimeoutError:
+            if self._is_stopping:
+                return error_response(503, [_STOPPING], _CLOSE)
+            return error_response(408, ["The request body did not arrive in time."], _CLOSE)
+        finally:
+            self._timeouts.discard(timeout)
+
+    async def _read(self, receive: Receive) -> bytes | Response | None:
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            body: bytes = message.get("body", b"")
+            return body
+        pieces: list[bytes] = []
+        size = stored = 0
+        try:
+            while message["type"] == "http.request":
+                piece: bytes = message.get("body", b"")
+                size += len(piece)
+                if stored <= MAX_BODY_BYTES:
+                    pieces.append(piece)
+                    stored += len(piece)
+                    self._unfinished_bytes += len(piece)
+                if self._unfinished_bytes > self._limits.max_unfinished_bytes:
+                    return error_response(503, [_TOO_MANY_BODIES], _CLOSE)
+                if size > _MAX_DRAINED_BYTES or not message.get("more_body"):
+                    return b"".join(pieces)
+                message = await receive()
+        finally:
+            self._unfinished_bytes -= stored
+        return None
+
+
+def application(
+    api: Api, limits: Limits, *, bodies: BodyReader | None = None, access_check: AccessCheck = allow_all
+) -> Application:
     """Return the API as an ASGI application."""
-    streams = asyncio.BoundedSemaphore(limits.streams)
+    streams = asyncio.BoundedSemaphore(limits.max_streams)
+    bodies = bodies or BodyReader(limits)
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
@@ -46,26 +111,45 @@ def application(api: Api, limits: Limits, *, access_check: AccessCheck = allow_a
         if rejection is not None:
             await _send(rejection, send)
             return
-        try:
-            async with asyncio.timeout(limits.body_s):
-                body = await _read(receive)
-        except TimeoutError:
-            await _send(error_response(408, ["The request body did not arrive in time."], _CLOSE), send)
+        body = await bodies.read(receive)
+        if body is None:
             return
-        if body is None:  # the client has gone
+        if isinstance(body, Response):
+            await _send(body, send)
             return
-        request = _request(scope, headers, body)
-        response = await api.answer(request)
+        response = await api.answer(_request(scope, headers, body))
         if isinstance(response.body, bytes):
             await _send(response, send)
         elif streams.locked():
             api.metrics.count(Metric.THROTTLED)
-            await _send(_unless_a_stream(request, _TOO_MANY_STREAMS), send)
+            await _send(sse.come_back_later(), send)
         else:
             async with streams:
-                await _stream(response, response.body, receive, _timed(send, limits.unread_s))
+                await _stream(response, receive, _timed(send, limits.write_timeout_s))
 
-    return respond
+    return _logged(respond)
+
+
+def _logged(respond: Application) -> Application:
+    """Return an application that logs what fails, and responds to it: the HTTP server would drop it."""
+
+    async def respond_or_log(scope: Scope, receive: Receive, send: Send) -> None:
+        has_started = False
+
+        async def noting(message: dict[str, Any]) -> None:
+            nonlocal has_started
+            has_started = True
+            await send(message)
+
+        try:
+            await respond(scope, receive, noting)
+        except Exception as error:
+            _logger.error("%s %s failed: %s", scope["method"], scope["path"][:200], trace(error))  # noqa: TRY400 - see trace
+            if has_started:
+                raise  # which ends the connection
+            await _send(error_response(500, [INTERNAL_ERROR]), send)
+
+    return respond_or_log
 
 
 def _without_host(scope: Scope) -> Response | None:
@@ -87,29 +171,6 @@ def _timed(send: Send, seconds: float) -> Send:
     return timed
 
 
-def _unless_a_stream(request: Request, sentence: str) -> Response:
-    """Return 503, or what makes an EventSource reconnect later, which an error status would not."""
-    return sse.come_back_later() if sse.is_wanted(request) else error_response(503, [sentence])
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Return the body; of one that is too large, just enough to see that; None where the client went away."""
-    message = await receive()
-    pieces: list[bytes] = []
-    size = 0
-    while message["type"] == "http.request":
-        piece: bytes = message.get("body", b"")
-        if not pieces and not message.get("more_body"):
-            return piece
-        size += len(piece)
-        if size - len(piece) <= MAX_BODY_BYTES:
-            pieces.append(piece)
-        if size > _MOST_DRAINED or not message.get("more_body"):
-            return b"".join(pieces)
-        message = await receive()
-    return None
-
-
 def _headers(scope: Scope) -> dict[str, str]:
     """Return the header fields; of one that came twice, the first counts."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
@@ -129,24 +190,25 @@ def _request(scope: Scope, headers: Mapping[str, str], body: bytes) -> Request:
     )
 
 
-async def _send(answer: Response, send: Send) -> None:
-    assert isinstance(answer.body, bytes)  # noqa: S101 - streams are sent otherwise
-    await send(_start(answer, (b"content-length", str(len(answer.body)).encode())))
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send(response: Response, send: Send) -> None:
+    assert isinstance(response.body, bytes)  # noqa: S101 - streams are sent otherwise
+    await send(_start(response, (b"content-length", str(len(response.body)).encode())))
+    await send({"type": "http.response.body", "body": response.body})
 
 
-async def _stream(answer: Response, pieces: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+async def _stream(response: Response, receive: Receive, send: Send) -> None:
     """Send the pieces as they come, until there are no more or the client goes away."""
+    assert not isinstance(response.body, bytes)  # noqa: S101 - those are sent at once
     async with asyncio.TaskGroup() as group:
-        sending = group.create_task(_send_each(answer, pieces, send))
+        sending = group.create_task(_send_each(response, response.body, send))
         listening = group.create_task(_until_gone(receive))
         sending.add_done_callback(lambda _: listening.cancel())
         listening.add_done_callback(lambda _: sending.cancel())
 
 
-async def _send_each(answer: Response, pieces: AsyncIterator[bytes], send: Send) -> None:
-    await send(_start(answer))
+async def _send_each(response: Response, pieces: AsyncIterator[bytes], send: Send) -> None:
     try:
+        await send(_start(response))
         async for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     except UnavailableError:  # the server stops, or the disk fails: the client comes back with the position it holds
@@ -161,10 +223,10 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def _start(answer: Response, *more: tuple[bytes, bytes]) -> dict[str, Any]:
+def _start(response: Response, *more: tuple[bytes, bytes]) -> dict[str, Any]:
     headers = [
         *more,
-        (b"content-type", answer.content_type.encode()),
-        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()),
+        (b"content-type", response.content_type.encode()),
+        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()),
     ]
-    return {"type": "http.response.start", "status": answer.status, "headers": headers}
+    return {"type": "http.response.start", "status": response.status, "headers": headers}

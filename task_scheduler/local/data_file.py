@@ -103,8 +103,8 @@ class DataFile:
         try:
             with closing(open_read_only(self.path)) as connection:
                 intact = is_intact(connection)
-        except sqlite3.OperationalError:  # it is locked, or gone: other checks report that
-            intact = True
+        except sqlite3.OperationalError as error:  # it is locked, or gone: other checks report that
+            intact = not error.sqlite_errorname.startswith("SQLITE_IOERR")
         except sqlite3.Error:
             intact = False
         return None if intact else "The data file is damaged: restore a backup."

@@ -126,6 +126,14 @@ class Deliveries:
             for url in urls
         )
 
+    def set_aside_removed(self, urls: Sequence[str], now_ms: int) -> int:
+        """Set aside what waits for any other webhook than these; return how much that was."""
+        others = f"url NOT IN ({', '.join('?' * len(urls))})"
+        return self._connection.execute(
+            f"UPDATE delivery SET next_ms = NULL, set_aside_ms = ? WHERE next_ms IS NOT NULL AND {others}",  # noqa: S608 - question marks
+            (now_ms, *urls),
+        ).rowcount
+
     def set_aside(self) -> int:
         """Count what is set aside and not acknowledged."""
         row = self._connection.execute("SELECT count(*) FROM delivery WHERE set_aside_ms IS NOT NULL").fetchone()

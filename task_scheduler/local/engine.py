@@ -6,8 +6,8 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
@@ -35,7 +35,7 @@ from task_scheduler.local.alarm import Alarm
 from task_scheduler.local.data_file import DataFile
 from task_scheduler.local.deliveries import Delivery, Failure, SetAside
 from task_scheduler.local.journal import Journal
-from task_scheduler.local.store import Emission, TaskStore
+from task_scheduler.local.store import DataFileError, Emission, TaskStore
 from task_scheduler.metrics import Metric, Metrics
 from task_scheduler.task import Event, Status, Task
 
@@ -53,7 +53,8 @@ _TASKS_KEPT_MS: Final = 30 * _DAY_MS  # after their end
 _EVENTS_KEPT_MS: Final = 7 * _DAY_MS
 _EXPIRED_AT_ONCE: Final = 500  # tasks, and events: what a turn takes is short beside what it commits
 _EXPIRY_INTERVAL_MS: Final = 60_000
-_INSPECTION_INTERVAL_S: Final = 30.0
+_INSPECTION_INTERVAL_S: Final = 10.0
+_CHECK_INTERVAL_S: Final = 30.0  # of the structure of the whole file
 
 
 @dataclass(slots=True)
@@ -64,6 +65,8 @@ class _Call:
     future: asyncio.Future[Any]
     counted: Metric | None
     """What is counted where the change was one."""
+    task: Task | None = None
+    """The task that it accepts."""
     outcome: Any = None
     error: Exception | None = None
 
@@ -106,7 +109,6 @@ class LocalEngine:
         self._taken_ms = 0
         self._staged: deque[Emission] = deque()
         self._damage: str | None = None
-        self._reported: str | None = None
         self._page: tuple[tuple[int, ...], list[Event]] = ((), [])
 
     async def __aenter__(self) -> Self:
@@ -116,15 +118,20 @@ class LocalEngine:
         with ExitStack() as undo:
             self._file.open()
             undo.callback(self._file.abandon)
-            self._writer = TaskStore.open(self._file.path)
-            undo.callback(self._writer.close)
-            self._reader = TaskStore.open(self._file.path)
+            try:
+                self._writer = TaskStore.open(self._file.path)
+                undo.callback(self._writer.close)
+                self._reader = TaskStore.open(self._file.path)
+                undo.callback(self._reader.close)
+                self._position = self._reader.position()
+                self._newest = self._reader.last_sequence()  # of the stored events: 0 once they have all expired
+                self._latest_ms = self._reader.latest_ms()  # of all that was recorded
+                last = self._reader.events_before(self._position + 1, limit=1)
+            except sqlite3.Error as error:
+                raise DataFileError(f"{self._file.path} cannot be read: {error}. Restore a backup.") from None
             undo.pop_all()
-        self._position = self._reader.position()
-        self._newest = self._reader.last_sequence()  # of the events that are stored: 0 once they have all expired
-        self._latest_ms = self._reader.latest_ms()  # of all that was recorded
-        for newest in self._reader.events_before(self._position + 1, limit=1):
-            await self._until(newest.emitted_ms)  # it may have been taken by a process that ended since
+        for newest in last:
+            await self._until(newest.emitted_ms)  # it may have been staged by a process that ended since
         self._metrics.gauge(Metric.PENDING, self._pending)
         self._alarm = Alarm(self._publish)
         self._inspection = asyncio.create_task(self._inspect())
@@ -157,16 +164,15 @@ class LocalEngine:
     async def schedule(self, task: Task, key: IdempotencyKey | None = None) -> Task:
         """Store a new task; it is on the disk when this returns."""
         self._admit()
-        while not await self._change(lambda store: store.insert(task, key), Metric.SCHEDULED):
-            stored = self._reader.get(task.id) if key is None else self._reader.find_by_key(key)
+        while not await self._change(lambda store: store.insert(task, key), Metric.SCHEDULED, task):
+            with _reading():
+                stored = self._reader.get(task.id) if key is None else self._reader.find_by_key(key)
             if stored is None:  # it has expired since
                 continue
             await self._until(stored.ended_ms)
             if stored.status in {Status.CANCELLED, Status.FAILED}:
                 raise KeyOfEndedTaskError(stored)
             return stored
-        if self._journal:
-            self._journal.accepted(task.id, task.due_ms)
         return task
 
     async def schedule_all(
@@ -178,7 +184,8 @@ class LocalEngine:
 
     async def get(self, task_id: str) -> Task:
         """Return a task; raises TaskNotFoundError."""
-        task = self._reader.get(task_id)
+        with _reading():
+            task = self._reader.get(task_id)
         await self._until(task.ended_ms)
         return task
 
@@ -188,7 +195,10 @@ class LocalEngine:
         cancelled: Task | None = await self._change(
             lambda store: store.cancel(task_id, now_ms=self.now_ms()), Metric.CANCELLED
         )
-        return cancelled or self._reader.get(task_id)
+        if cancelled is not None:
+            return cancelled
+        with _reading():
+            return self._reader.get(task_id)
 
     async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
         """Cancel tasks together: they share a commit."""
@@ -216,7 +226,8 @@ class LocalEngine:
 
     async def tasks(self, query: TaskQuery, *, limit: int) -> TaskPage:
         """List tasks."""
-        page = self._reader.tasks(query, limit=limit)
+        with _reading():
+            page = self._reader.tasks(query, limit=limit)
         await self._until(self._taken_ms)
         return page
 
@@ -278,7 +289,8 @@ class LocalEngine:
 
     async def next_delivery(self, url: str) -> Delivery | None:
         """Return what is to be sent to a webhook again first."""
-        return self._reader.deliveries.next(url)
+        with _reading():
+            return self._reader.deliveries.next(url)
 
     async def settle_delivery(self, url: str, sequence: int, failure: Failure | None) -> None:
         """Remember what came of sending an event again."""
@@ -288,9 +300,18 @@ class LocalEngine:
         """Send everything again now that waits for a webhook."""
         await self._change(lambda store: store.deliveries.hasten(url, self.now_ms()))
 
+    async def set_aside_removed(self, urls: Sequence[str]) -> None:
+        """Set aside what waits for a webhook that is no longer configured: nothing would send it."""
+        number: int = await self._change(lambda store: store.deliveries.set_aside_removed(urls, self.now_ms()))
+        if number:
+            _logger.warning(
+                "%d messages waited for webhooks that are not configured any more; they are set aside", number
+            )
+
     def set_aside_deliveries(self, *, limit: int) -> tuple[int, list[SetAside]]:
         """Return how many messages are set aside, and the newest of them."""
-        return self._reader.deliveries.set_aside(), self._reader.deliveries.list_set_aside(limit=limit)
+        with _reading():
+            return self._reader.deliveries.set_aside(), self._reader.deliveries.list_set_aside(limit=limit)
 
     async def acknowledge_deliveries(self, *, until_ms: int) -> int:
         """Forget the messages that were set aside until a time; return their number."""
@@ -306,7 +327,8 @@ class LocalEngine:
         end = self._position
         if position >= end:
             return end
-        first = self._reader.first_sequence()
+        with _reading():
+            first = self._reader.first_sequence()
         return max(position, end if first is None else min(first - 1, end))
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
@@ -314,12 +336,14 @@ class LocalEngine:
         # For a second at most: what has expired meanwhile shall not be shown for ever.
         place = (after, limit, self._position, self.now_ms() // 1000)
         if self._page[0] != place:
-            self._page = (place, self._reader.events(after=after, until=self._position, limit=limit))
+            with _reading():
+                self._page = (place, self._reader.events(after=after, until=self._position, limit=limit))
         return self._page[1]
 
     async def events_before(self, before: int, *, limit: int) -> list[Event]:
         """Return the last events before a sequence number."""
-        return self._reader.events_before(min(before, self._position + 1), limit=limit)
+        with _reading():
+            return self._reader.events_before(min(before, self._position + 1), limit=limit)
 
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:
         """Wait until an event after a sequence number is stored; raises UnavailableError when the engine closes.
@@ -342,8 +366,10 @@ class LocalEngine:
         if self._calls.qsize() >= _MOST_WAITING:
             raise BusyError(TOO_BUSY)
 
-    async def _change(self, change: Callable[[TaskStore], Any], counted: Metric | None = None) -> Any:  # noqa: ANN401 - what the change returns
-        call = _Call(change, self._loop.create_future(), counted)
+    async def _change(
+        self, change: Callable[[TaskStore], Any], counted: Metric | None = None, task: Task | None = None
+    ) -> Any:  # noqa: ANN401 - what the change returns
+        call = _Call(change, self._loop.create_future(), counted, task)
         self._calls.put(call)
         try:
             return await call.future
@@ -414,26 +440,31 @@ class LocalEngine:
 
     def _reject_where_lost(self, calls: list[_Call]) -> list[_Call]:
         """Return the calls that may run: none if what they write would be lost. What is due is emitted all the same."""
-        problem = self._file.problem() if calls else None
+        problem = (self._file.problem() or self._damage) if calls else None
         if problem is None:
             return calls
-        if problem != self._reported:
-            _logger.error("%s Nothing is accepted until it is restored and the server restarted.", problem)
-            self._reported = problem
         for call in calls:
             call.error = UnavailableError(f"{problem} Nothing was changed.")
         return []
 
     async def _inspect(self) -> None:
-        """Check now and then whether the file is damaged, for a hundredth of the time at most."""
+        """Report it in the log if the file is gone or damaged.
+
+        That it is in its place is checked every few seconds, its structure now and then, for a hundredth of the time at
+        most.
+        """
+        reported: set[str] = set()
+        next_check_s = 0.0
         while True:
-            began_s = time.monotonic()
-            self._damage = await asyncio.to_thread(self._file.damage)
-            if self._damage and self._damage != self._reported:
-                _logger.error("%s", self._damage)
-                self._reported = self._damage
-            took_s = time.monotonic() - began_s
-            await asyncio.sleep(max(_INSPECTION_INTERVAL_S, 100 * took_s))
+            if time.monotonic() >= next_check_s:
+                began_s = time.monotonic()
+                self._damage = await asyncio.to_thread(self._file.damage)
+                next_check_s = time.monotonic() + max(_CHECK_INTERVAL_S, 100 * (time.monotonic() - began_s))
+            problems = {problem for problem in (self._file.problem(), self._damage) if problem}
+            for problem in problems - reported:
+                _logger.error("%s Nothing is accepted until it is restored and the server restarted.", problem)
+            reported = problems
+            await asyncio.sleep(_INSPECTION_INTERVAL_S)
 
     def _stage_due(self, now_ms: int) -> list[Emission]:
         """Write down, a little ahead, what is to be emitted; none before what was taken before it."""
@@ -496,6 +527,8 @@ class LocalEngine:
     def _wake(self, calls: list[_Call], emissions: Sequence[Emission] = ()) -> None:
         """Wake, on the event loop, those whose changes were made, and emit what was taken when its time comes."""
         for call in calls:
+            if self._journal and call.task is not None and call.outcome and call.error is None:
+                self._journal.accepted(call.task.id, call.task.due_ms)  # before it is emitted, maybe at once
             call.settle()
         if emissions:
             self._staged.extend(emissions)
@@ -518,6 +551,16 @@ class LocalEngine:
             self._metrics.observe(Metric.LATENESS, late_s)
         if self._staged:
             self._alarm.set((self._staged[0].emitted_ms - now_ms) / 1000)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raise UnavailableError where the data file cannot be read."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        _logger.error("The data file cannot be read: %s", error)  # noqa: TRY400 - where it is, the message tells
+        raise UnavailableError("The task store cannot be read now. Try again.") from None
 
 
 def _is_ahead(ms: int, now_ms: float) -> bool:

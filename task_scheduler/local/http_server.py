@@ -1,7 +1,8 @@
 """Granian, embedded in this process: HTTP in, ASGI out.
 
-It parses HTTP in a thread of its own (hyper, in Rust) and calls the application on the running event loop. It binds
-its port by itself, with SO_REUSEPORT: two servers could share one port unnoticed. `reserve` prevents that.
+It parses HTTP in a thread of its own (hyper, in Rust) and calls the application on the running event loop. It binds its
+port by itself, with SO_REUSEPORT, which lets programs of the same user share a port unnoticed. `reserve` keeps a second
+Task Scheduler out, and is refused a port that is in use; a program that sets SO_REUSEPORT itself is not kept out.
 """
 
 import asyncio
@@ -48,7 +49,8 @@ async def serving(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Serve on the reserved address inside; yields the task that serves, which ends early only if it fails.
 
-    At the end, no connection is accepted any more, and requests in progress have five seconds.
+    At the end, no connection is accepted any more, and requests in progress have five seconds. Raises OSError or
+    TimeoutError if the server does not start.
     """
     host, port = reserved.getsockname()[:2]
     server = Server(
@@ -59,19 +61,19 @@ async def serving(
         http=HTTPModes.http1,
         websockets=False,
         backlog=_BACKLOG,
-        backpressure=limits.connections,
+        backpressure=limits.max_connections,
         http1_settings=HTTP1Settings(
-            header_read_timeout=round(limits.header_s * 1_000), max_buffer_size=limits.header_bytes
+            header_read_timeout=round(limits.header_timeout_s * 1_000), max_buffer_size=limits.max_header_bytes
         ),
         log_enabled=False,
     )
-    # Set after bind: the address was free until here, and from here on another socket of this user may bind it.
+    # After bind, which has failed if the port was in use: from here on Granian may bind it, too.
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     task = asyncio.create_task(server.serve())
     try:
         await _until_listening(task, host, port)
         reserved.close()
-        _limit_unread(port, limits.unread_s)
+        _limit_unread(port, limits.write_timeout_s)
         yield task
     finally:
         server.stop()  # type: ignore[no-untyped-call]  # as Granian has it
@@ -101,10 +103,12 @@ def _limit_unread(port: int, seconds: int) -> None:
     if sys.platform != "linux":
         return
     for link in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
+        with suppress(OSError):  # a descriptor that was closed meanwhile, or is no socket
             if not str(link.readlink()).startswith("socket:"):
                 continue
             with socket.socket(fileno=os.dup(int(link.name))) as candidate:
                 accepts = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
                 if accepts and candidate.getsockname()[1:2] == (port,):
                     candidate.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1_000)
+                    return
+    raise OSError("the listener was not found")

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from task_scheduler.local.data_file import DataFile, is_intact, open_read_only
@@ -16,8 +17,8 @@ _BESIDE = ("", "-wal", "-shm")
 def restore(backup: Path, data: Path) -> Path | None:
     """Make `data` a copy of `backup`; return the new name of the file that was there, None if there was none.
 
-    The data file must not be in use. Whatever interrupts it, either file is complete under a name of its own. Raises
-    DataFileError, with the data file as it was.
+    The data file must not be in use. Its log is written into it first, so that whatever interrupts the rest, either
+    file is complete under a name of its own. Raises DataFileError.
     """
     if not backup.is_file():
         raise DataFileError(f"{backup} is not a file.")
@@ -76,10 +77,18 @@ def _replace(draft: Path, data: Path) -> Path | None:
     with closing(DataFile(data).open()) as file:
         kept = None
         if existed:
-            kept = Path(f"{file.path}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            kept = _unused_name(f"{file.path}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            with suppress(sqlite3.Error), closing(sqlite3.connect(file.path)) as old:
+                old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             # The log first: a file without its log lacks the last changes, and a log beside another file destroys it.
             for end in reversed(_BESIDE):
                 if Path(f"{file.path}{end}").exists():
                     Path(f"{file.path}{end}").rename(f"{kept}{end}")
         draft.replace(file.path)
     return kept
+
+
+def _unused_name(name: str) -> Path:
+    """Return this name, or one with a number: what an earlier restoration kept must not be replaced."""
+    names = (Path(name if number == 1 else f"{name}-{number}") for number in count(1))
+    return next(each for each in names if not each.exists())

@@ -14,7 +14,7 @@ from pathlib import Path
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import ROUTES, Context
 from task_scheduler.engine import UnavailableError
-from task_scheduler.local.asgi import allow_all, application
+from task_scheduler.local.asgi import BodyReader, allow_all, application
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.http_server import reserve, serving
@@ -120,14 +120,25 @@ async def _serve(options: Options, reserved: socket.socket, announce: Callable[[
             metrics=metrics,
         )
         access_check = allow_all if options.secret is not None else own_pages_only
+        bodies = BodyReader(options.limits)
         host, port = reserved.getsockname()[:2]
         stopping = _stop_requested()  # before anybody knows of the server
-        serve_task = await stack.enter_async_context(
-            serving(application(api, options.limits, access_check=access_check), reserved, options.limits)
-        )
+        try:
+            serve_task = await stack.enter_async_context(
+                serving(
+                    application(api, options.limits, bodies=bodies, access_check=access_check), reserved, options.limits
+                )
+            )
+        except TimeoutError:
+            raise ServeError(f"Cannot serve on {host} port {port}: the HTTP server does not start.") from None
+        except OSError as error:
+            raise ServeError(f"Cannot serve on {host} port {port}: {error}.") from None
         stack.callback(engine.end_streams)
+        stack.callback(bodies.stop)
         announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
         await asyncio.wait([serve_task, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            raise ServeError("The HTTP server has ended.") from serve_task.exception()
 
 
 def _stop_requested() -> asyncio.Future[None]:
@@ -147,6 +158,10 @@ def _stop_requested() -> asyncio.Future[None]:
 @asynccontextmanager
 async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None]:
     """Deliver to each webhook in a task of its own, so that none waits for another."""
+    try:
+        await engine.set_aside_removed(options.webhooks)
+    except UnavailableError as error:
+        raise ServeError(str(error)) from None
     if not options.webhooks:
         yield
         return
@@ -184,6 +199,8 @@ async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None
 def _reserved(host: str, port: int) -> Iterator[socket.socket]:
     try:
         reserved = reserve(host, port)
+    except UnicodeError:
+        raise ServeError(f"Cannot listen on {host}: it is not the name of a host.") from None
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a port is a number from 0 to 65535"
         raise ServeError(f"Cannot listen on {host} port {port}: {reason}.") from None

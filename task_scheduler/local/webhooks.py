@@ -21,7 +21,9 @@ _PAGE: Final = 100  # events read at once
 _SHORTEST_KEY: Final = 24  # bytes
 _PORTS: Final = range(1, 65_536)
 TIMEOUT_S: Final = 15.0
-"""How long a receiver may take to answer."""
+"""How long a receiver may take to respond, in all."""
+_DRAIN_S: Final = 1.0
+_MAX_DRAINED_BYTES: Final = 65_536
 
 _WAIT_S: Final = 3600.0
 _FIRST_PAUSE_S: Final = 0.5
@@ -73,7 +75,7 @@ def is_web_address(text: str) -> bool:
 
 
 def check_secret(secret: str) -> None:
-    """Raise ValueError unless `secret` is one that webhooks can be signed with (Standard Webhooks, 24 to 64 bytes)."""
+    """Raise ValueError unless webhooks can be signed with `secret` (Standard Webhooks: 24 bytes or more)."""
     key = secret.removeprefix("whsec_").rstrip("=")
     try:
         size = len(base64.b64decode(key + "=" * (-len(key) % 4), validate=True))
@@ -224,15 +226,29 @@ class WebhookSender:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signature.sign(event.task_id, now, event.payload),
         }
+        status, retry_after = 0, ""
         try:
-            # What the receiver says beyond its status is not read: it may be endless.
-            async with self._client.stream(
-                "POST", self._url, content=event.payload.encode(), headers=headers
-            ) as answer:
-                status, retry_after = answer.status_code, answer.headers.get("retry-after", "")
-        except httpx.HTTPError as error:
-            return type(error).__name__, False, 0.0
+            async with (
+                asyncio.timeout(TIMEOUT_S),  # for all of it: httpx has a limit for each step
+                self._client.stream("POST", self._url, content=event.payload.encode(), headers=headers) as response,
+            ):
+                status, retry_after = response.status_code, response.headers.get("retry-after", "")
+                await _drain(response)
+        except (httpx.HTTPError, TimeoutError) as error:
+            if not status:  # else the receiver has answered, whatever became of the rest
+                return type(error).__name__, False, 0.0
         if httpx.codes.is_success(status):
             return None, False, 0.0
         permanent = httpx.codes.is_client_error(status) and status not in _TRANSIENT
         return str(status), permanent, float(retry_after) if retry_after.isdecimal() else 0.0
+
+
+async def _drain(response: httpx.Response) -> None:
+    """Read a short rest, so that the connection can be used again; a long or slow one costs the connection."""
+    size = 0
+    with suppress(TimeoutError, httpx.StreamConsumed):
+        async with asyncio.timeout(_DRAIN_S):
+            async for piece in response.aiter_raw():
+                size += len(piece)
+                if size > _MAX_DRAINED_BYTES:
+                    return

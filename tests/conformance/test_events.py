@@ -76,7 +76,7 @@ def test_a_position_ahead_of_the_log_becomes_its_end(api: Api, log: EventLog) ->
     """It belongs to a log that is gone, and a reader that kept it would miss all that is new."""
     end = log.position
     page = api.send("GET", f"/events?after={end + 1_000_000}").body
-    assert page["events"] == []
+    assert all(int(envelope["id"]) > end for envelope in page["events"])  # others emit meanwhile
     assert end <= page["position"] < end + 1_000_000
     new = api.schedule({"timestamp": PAST, "message": "new"})
     log.wait_for([new])

@@ -53,7 +53,7 @@ def test_nothing_is_accepted_into_a_file_that_was_deleted(tmp_path: Path) -> Non
         assert (health.status_code, health.json()["status"]) == (503, "failing")
         events = eventually(lambda: httpx.get(f"{server.url}/events").json()["events"], within=30)
         assert [event["metadata"]["id"] for event in events] == [due]
-        assert "deleted or replaced" in server.errors
+        eventually(lambda: "deleted or replaced" in server.errors, within=30)
 
 
 def test_a_line_tells_of_each_task_that_is_accepted_and_emitted_unless_quiet(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""More than the server can do: it takes every connection at once, refuses quickly, and does what it accepted."""
+"""More changes than the server can make soon: it rejects some of them quickly, and makes all that it accepted."""
 
 import asyncio
 import json

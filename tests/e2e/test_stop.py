@@ -1,13 +1,17 @@
 """Starting and stopping: a clean end on request, a plain sentence when it cannot begin."""
 
+import asyncio
 import signal
 import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
+from granian.server.embed import Server
 
+from task_scheduler.local.server import Options, ServeError, serve
 from tests.conformance.api import Api, Deployment
 from tests.conformance.event_stream import stream
 from tests.conformance.local_server import LocalServer
@@ -38,6 +42,43 @@ def test_a_stop_is_clean_as_soon_as_the_server_has_said_where_it_listens(tmp_pat
         with LocalServer(tmp_path / "tasks.db") as server:
             assert server.stop(signal.SIGTERM) == 0
             assert server.errors == ""
+
+
+def test_a_client_that_is_slow_to_send_a_body_gets_503_and_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+    with (
+        LocalServer(tmp_path / "tasks.db") as server,
+        socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0)) as client,
+    ):
+        client.sendall(b"POST /schedule HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        api = Api(Deployment(server.url, None, "local"))
+        api.schedule({"in": "1h", "message": "the server has read the other request by now"})
+        api.http.close()
+        assert server.stop() == 0
+        response = client.makefile("rb").read()
+        assert response.startswith(b"HTTP/1.1 503 ")
+        assert b"The server is stopping" in response
+        assert server.errors == ""
+
+
+def test_an_http_server_that_ends_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_server: object) -> None:
+        await asyncio.sleep(0.2)
+        raise RuntimeError("the worker has ended")
+
+    serve_http = Server.serve
+
+    async def serve_then_fail(server: Server) -> None:
+        task = asyncio.ensure_future(serve_http(server))
+        await fail(server)
+        await task
+
+    monkeypatch.setattr(Server, "serve", serve_then_fail)
+    with pytest.raises(ServeError, match="The HTTP server has ended"):
+        serve(Options(port=0, data=tmp_path / "tasks.db"), lambda _url: None)
+
+
+def connected(server: LocalServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0))
 
 
 def test_two_signals_are_no_crash(tmp_path: Path) -> None:

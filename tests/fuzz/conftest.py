@@ -43,7 +43,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
         engine = LocalEngine(path, now_ms=lambda: START_MS, metrics=PrometheusMetrics())
         runner.run(engine.__aenter__())
         api = Api(Context(engine, streams=True), secrets=lambda: [SECRET], routes=ROUTES)
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(application(api, Limits(streams=1))))
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(application(api, Limits(max_streams=1))))
         yield LocalApp(client, runner)
         runner.run(client.aclose())
         runner.run(engine.__aexit__(None, None, None))

@@ -62,6 +62,6 @@ def test_what_was_not_recorded_goes_back_and_nothing_else(
     failures = [each["itemIdentifier"] for each in function.handler({"Records": records}, None)["batchItemFailures"]]
     wanted = [record["messageId"] for record, ok in zip(records, function.recorder.done, strict=True) if not ok]
     assert failures == wanted
-    assert [emission.event for emission in function.recorder.got] == [record["body"] for record in records]
+    assert [emission.payload for emission in function.recorder.got] == [record["body"] for record in records]
     for emission, record in zip(function.recorder.got, records, strict=True):
         assert str(emission.emitted_ms) == record["attributes"]["SentTimestamp"]

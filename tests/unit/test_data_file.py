@@ -188,6 +188,17 @@ def test_a_folder_that_does_not_exist_is_named_and_not_made(tmp_path: Path) -> N
     assert not (tmp_path / "typo").exists()
 
 
+def test_two_restorations_within_a_second_keep_both_files(tmp_path: Path) -> None:
+    data, backup = tmp_path / "tasks.db", tmp_path / "backup.db"
+    write(backup, 1)
+    write(data, 2, 3)
+    first, second = restore(backup, data), restore(backup, data)
+    assert first is not None
+    assert second is not None
+    assert first != second
+    assert (stored(first), stored(second)) == (2, 1)
+
+
 def test_numbers_of_the_log_continue_after_those_of_the_file_that_was_replaced(tmp_path: Path) -> None:
     """A listener with a position since the backup would miss events that had its numbers."""
     data, backup = tmp_path / "tasks.db", tmp_path / "backup.db"

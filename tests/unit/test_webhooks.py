@@ -4,6 +4,7 @@ import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -228,6 +229,20 @@ def test_an_event_that_is_rejected_for_good_is_set_aside_and_holds_up_nothing(st
     _run(scenario)
 
 
+def test_what_waits_for_a_webhook_that_was_removed_is_set_aside(tmp_path: Path) -> None:
+    removed = "https://removed.example/"
+    event = Event(1, "00000000-0000-4000-8000-000000000001", "{}", 1_000, 1_000)
+    with closing(TaskStore.open(tmp_path / "tasks.db")) as store, store.transaction():
+        for url in (URL, removed):
+            store.deliveries.open_webhook(url, position=0)
+            store.deliveries.advance_webhook(url, event, Failure(1, "500", 2_000, 1_000))
+        assert store.deliveries.set_aside_removed([URL], 5_000) == 1
+        assert store.deliveries.next(URL) is not None
+        [found] = store.deliveries.list_set_aside(limit=10)
+        assert (found.url, found.set_aside_ms, found.failure) == (removed, 5_000, "500")
+        assert store.deliveries.set_aside_removed([], 6_000) == 1
+
+
 def attempts(deliveries: Deliveries) -> int:
     found = deliveries.next(URL)
     return 0 if found is None else found.attempts
@@ -288,7 +303,7 @@ def test_a_clock_that_is_set_back_by_years_does_not_stop_what_is_sent_again() ->
 
 
 @pytest.mark.parametrize("status", [204, 500])
-def test_an_answer_without_an_end_is_not_read(status: int) -> None:
+def test_a_response_without_an_end_is_not_read_to_its_end(status: int) -> None:
     read = 0
 
     class Endless(httpx.AsyncByteStream):
@@ -306,7 +321,7 @@ def test_an_answer_without_an_end_is_not_read(status: int) -> None:
         await _until(lambda: answers == [])
 
     _run(scenario)
-    assert read == 0
+    assert 1 <= read <= 2
 
 
 def test_a_dead_receiver_does_not_delay_the_others() -> None:
