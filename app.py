@@ -16,9 +16,9 @@ try:
     import aws_cdk as cdk
 
     from stacks import deployment_file
-    from stacks.bundle import BundleError
     from stacks.settings import SettingError
     from stacks.task_scheduler_stack import TaskSchedulerStack
+    from task_scheduler.cdk.bundle import BundleError
 except ModuleNotFoundError as error:
     if error.name not in {"aws_cdk", "constructs"}:
         raise

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+
+from task_scheduler.cdk.endpoints import SUBSCRIBERS, host_of, subscription_protocol
 
 PREFIX: Final = "scheduler:"
 """Of a setting in the CDK context."""
@@ -14,14 +15,6 @@ _LOG_RETENTIONS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-
-_ARN: Final = r"arn:aws[a-z-]*:{}:[a-z0-9-]+:\d{{12}}:{}"
-_SUBSCRIBERS: Final = {
-    "https": re.compile(r"https://[^\s/]+\S*"),
-    "email": re.compile(r"[^\s@:/<>\[\]()\"',;]+@[^\s@:/<>\[\]()\"',;]+\.[^\s@:/<>\[\]()\"',;]+"),
-    "sqs": re.compile(_ARN.format("sqs", r"[\w-]{1,80}"), re.ASCII),  # no FIFO queue hears a standard topic
-    "lambda": re.compile(_ARN.format("lambda", r"function:[\w-]{1,64}(:[\w-]{1,128})?"), re.ASCII),
-}
 
 
 class SettingError(ValueError):
@@ -80,16 +73,6 @@ def _name(value: object) -> str:
     return str(value)
 
 
-def subscription_protocol(endpoint: str) -> str:
-    """Return what SNS calls this kind of endpoint; raises ValueError for any other kind."""
-    for protocol, pattern in _SUBSCRIBERS.items():
-        if pattern.fullmatch(endpoint) and _host(endpoint) is not None:
-            return protocol
-    raise ValueError(
-        "must be https URLs, email addresses, or ARNs of SQS queues (not FIFO) or Lambda functions", endpoint
-    )
-
-
 def shown(endpoint: str) -> str:
     """Return a subscriber for a log: of a URL, or what may be one, only the beginning, as the rest may be secret.
 
@@ -97,21 +80,13 @@ def shown(endpoint: str) -> str:
     """
     scheme, separator, _ = endpoint.partition("://")
     if separator:
-        return f"{scheme}://{_host(endpoint) or ''}/ (path not shown)"
+        return f"{scheme}://{host_of(endpoint) or ''}/ (path not shown)"
     head, slash, _ = endpoint.partition("/")
     return f"{head}/ (path not shown)" if slash else endpoint
 
 
-def _host(endpoint: str) -> str | None:
-    """Return the host of a URL, "" for what is none; None where it cannot be read."""
-    try:
-        return urlsplit(endpoint).hostname or ""
-    except ValueError:
-        return None
-
-
 def _email(value: object) -> str:
-    if not isinstance(value, str) or not _SUBSCRIBERS["email"].fullmatch(value):
+    if not isinstance(value, str) or not SUBSCRIBERS["email"].fullmatch(value):
         raise ValueError("must be an email address")
     return str(value)
 

@@ -12,20 +12,20 @@ from stacks.settings import Settings
 from task_scheduler.aws import schema
 from task_scheduler.cdk.api import Api
 from task_scheduler.cdk.dashboard import Dashboard
-from task_scheduler.cdk.event_log import EventLog
-from task_scheduler.cdk.events_topic import Delivery
+from task_scheduler.cdk.event_log import EventLogTable
+from task_scheduler.cdk.events_topic import EventsTopic
 from task_scheduler.cdk.monitoring import Monitoring
-from task_scheduler.cdk.python_function import Shared, function_code
+from task_scheduler.cdk.python_function import FunctionDefaults, function_code
 from task_scheduler.cdk.recorder import Recorder
 from task_scheduler.cdk.secret import Secret
-from task_scheduler.cdk.state_machine import Timer
+from task_scheduler.cdk.state_machine import ExecutionStateMachine
 from task_scheduler.cdk.subscribers import Subscribers
 from task_scheduler.cdk.sweeper import Sweeper
-from task_scheduler.cdk.task_table import Registry
+from task_scheduler.cdk.task_table import TaskTable
 
 
 class TaskSchedulerStack(cdk.Stack):
-    """client -> api -> registry, timer -> topic -> your subscribers, recorder -> event log -> client."""
+    """client -> api -> tasks, timer -> topic -> your subscribers, recorder -> event log -> client."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id, description="Task Scheduler: emits each message at its time")
@@ -33,21 +33,21 @@ class TaskSchedulerStack(cdk.Stack):
         record = json.dumps(settings.changed())
         self.template_options.metadata = {METADATA: record}
 
-        registry = Registry(self, "Registry", settings=settings)
-        event_log = EventLog(self, "EventLog", settings=settings)
-        delivery = Delivery(self, "Delivery")
+        tables = {"production": settings.production, "keep": settings.keep_tables}
+        tasks = TaskTable(self, "Registry", **tables)
+        events = EventLogTable(self, "EventLog", **tables)
+        topic = EventsTopic(self, "Delivery").topic
         # CloudFormation updates no stack for a change of that section alone, but for one of a resource's metadata:
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/metadata-section-structure.html
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html
-        topic = cast("cdk.CfnResource", delivery.topic.node.default_child)
-        topic.add_metadata(METADATA, sha256(record.encode()).hexdigest())
-        timer = Timer(self, "Timer", topic=delivery.topic, settings=settings)
-        secret = Secret(self, "Secret") if settings.secret else None
+        cast("cdk.CfnResource", topic.node.default_child).add_metadata(METADATA, sha256(record.encode()).hexdigest())
+        timer = ExecutionStateMachine(self, "Timer", topic=topic, log_retention_days=settings.log_retention_days)
+        secret = Secret(self, "Secret").secret if settings.secret else None
 
         environment = {
-            schema.TASKS_TABLE: registry.table_name,
-            schema.EVENTS_TABLE: event_log.table_name,
-            schema.STATE_MACHINE_ARN: timer.state_machine_arn,
+            schema.TASKS_TABLE: tasks.table.table_name,
+            schema.EVENTS_TABLE: events.table.table_name,
+            schema.STATE_MACHINE_ARN: timer.machine.state_machine_arn,
             schema.ARMING_WINDOW_DAYS: str(settings.arming_window_days),
             schema.TASK_RETENTION_DAYS: str(settings.task_retention_days),
             schema.EVENT_RETENTION_DAYS: str(settings.event_retention_days),
@@ -55,13 +55,24 @@ class TaskSchedulerStack(cdk.Stack):
         if secret:
             environment[schema.SECRET_ARN] = secret.secret_arn
         # The same for all: to know a name is not to be allowed to use it.
-        shared = Shared(function_code(), environment, settings.log_retention_days)
-        api = Api(self, "Api", shared=shared, settings=settings)
-        recorder = Recorder(self, "Recorder", shared=shared, settings=settings, topic=delivery.topic)
-        sweeper = Sweeper(self, "Sweeper", shared=shared)
+        defaults = FunctionDefaults(function_code(), environment, settings.log_retention_days)
+        api = Api(
+            self,
+            "Api",
+            name=settings.stack,
+            defaults=defaults,
+            requests_per_second=settings.requests_per_second,
+            request_burst=settings.request_burst,
+            stream_listeners=settings.stream_listeners,
+            stream_reserved_concurrency=settings.stream_reserved_concurrency,
+        )
+        recorder = Recorder(
+            self, "Recorder", defaults=defaults, topic=topic, max_concurrency=settings.recorder_concurrency
+        )
+        sweeper = Sweeper(self, "Sweeper", defaults=defaults)
         dead_letters = {"NotRecorded": recorder.dead_letters}
         if settings.subscribers:
-            subscribers = Subscribers(self, "Subscribers", topic=delivery.topic, endpoints=settings.subscribers)
+            subscribers = Subscribers(self, "Subscribers", topic=topic, endpoints=settings.subscribers)
             dead_letters["NotDelivered"] = subscribers.dead_letters
         monitoring = Monitoring(
             self,
@@ -88,38 +99,52 @@ class TaskSchedulerStack(cdk.Stack):
             )
 
         for reader in (api.function, sweeper.function):
-            reader.may("dynamodb:Query", on=registry.by_due_arn)
-            reader.may("dynamodb:BatchGetItem", on=registry.table_arn)
-        api.function.may("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=registry.table_arn)
-        api.function.may("states:StartExecution", on=timer.state_machine_arn)
-        api.function.may("states:StopExecution", "states:GetExecutionHistory", on=timer.execution_arns)
+            reader.allow("dynamodb:Query", on=tasks.by_due_arn)
+            reader.allow("dynamodb:BatchGetItem", on=tasks.table.table_arn)
+        api.function.allow("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=tasks.table.table_arn)
+        api.function.allow("states:StartExecution", on=timer.machine.state_machine_arn)
+        api.function.allow("states:StopExecution", "states:GetExecutionHistory", on=timer.execution_arns)
         # It seals sequence numbers that are missing.
-        api.stream.may("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", on=event_log.table_arn)
-        api.stream.may("dynamodb:BatchGetItem", on=registry.table_arn)  # the text of large events is with their tasks
+        api.stream.allow("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", on=events.table.table_arn)
+        api.stream.allow(
+            "dynamodb:BatchGetItem", on=tasks.table.table_arn
+        )  # the text of large events is with their tasks
 
-        sweeper.function.may("states:StartExecution", on=timer.state_machine_arn)
-        sweeper.function.may("states:DescribeExecution", "states:GetExecutionHistory", on=timer.execution_arns)
-        sweeper.function.may("dynamodb:GetItem", "dynamodb:PutItem", on=registry.table_arn)
-        recorder.function.may("dynamodb:GetItem", on=registry.table_arn)
+        sweeper.function.allow("states:StartExecution", on=timer.machine.state_machine_arn)
+        sweeper.function.allow("states:DescribeExecution", "states:GetExecutionHistory", on=timer.execution_arns)
+        sweeper.function.allow("dynamodb:GetItem", "dynamodb:PutItem", on=tasks.table.table_arn)
+        recorder.function.allow("dynamodb:GetItem", on=tasks.table.table_arn)
         for writer in (recorder.function, sweeper.function):  # the sweeper records what the recorder could not
-            writer.may("dynamodb:UpdateItem", on=registry.table_arn)
-            writer.may(
-                "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", on=event_log.table_arn
+            writer.allow("dynamodb:UpdateItem", on=tasks.table.table_arn)
+            writer.allow(
+                "dynamodb:GetItem",
+                "dynamodb:Query",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+                on=events.table.table_arn,
             )
             # In an upgrade, readers are replaced before those who write what the old readers do not know.
             writer.node.add_dependency(api.stream)
 
-        cdk.CfnOutput(self, "ApiUrl", value=api.url, description="Where the API answers")
-        cdk.CfnOutput(self, "TopicArn", value=delivery.topic.topic_arn, description="Subscribe here to what is emitted")
+        cdk.Validations.of(self).acknowledge(
+            cdk.Acknowledgment(
+                id="AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>"
+                ":execution:<AWS::StackName>-timer:*]",
+                reason="The executions of this one machine; each is named after its task",
+            )
+        )
+
+        cdk.CfnOutput(self, "ApiUrl", value=api.rest.url, description="Where the API answers")
+        cdk.CfnOutput(self, "TopicArn", value=topic.topic_arn, description="Subscribe here to what is emitted")
         cdk.CfnOutput(
             self,
             "StateMachineArn",
-            value=timer.state_machine_arn,
+            value=timer.machine.state_machine_arn,
             description="One execution for each waiting task",
         )
         if secret:
             for function in (api.function, api.stream):
-                function.may("secretsmanager:GetSecretValue", on=secret.secret_arn)
+                function.allow("secretsmanager:GetSecretValue", on=secret.secret_arn)
             cdk.CfnOutput(self, "SecretArn", value=secret.secret_arn, description="What to send as x-pd-secret")
         else:
             cdk.Annotations.of(self).add_warning_v2(

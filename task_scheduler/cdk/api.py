@@ -7,8 +7,7 @@ from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
-from stacks.settings import Settings
-from task_scheduler.cdk.python_function import PythonFunction, Shared
+from task_scheduler.cdk.python_function import FunctionDefaults, PythonFunction
 
 STAGE: Final = "v1"
 EVENTS: Final = "events"
@@ -64,19 +63,23 @@ GATEWAY_ERRORS: Final = (
 class Api(Construct):
     """A REST API with a regional endpoint: an edge-optimised one refuses a GET with a body."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only limits
         self,
         scope: Construct,
         construct_id: str,
         *,
-        shared: Shared,
-        settings: Settings,
+        name: str,
+        defaults: FunctionDefaults,
+        requests_per_second: int,
+        request_burst: int,
+        stream_listeners: int,
+        stream_reserved_concurrency: int | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.function: Final = PythonFunction(
             self,
             "Function",
-            shared=shared,
+            defaults=defaults,
             handler="api",
             description="Answers the API",
             timeout_seconds=20,
@@ -84,17 +87,17 @@ class Api(Construct):
         self.stream: Final = PythonFunction(
             self,
             "Stream",
-            shared=shared,
+            defaults=defaults,
             handler="stream",
             description="Answers GET /events, and waits for events if there are none",
             timeout_seconds=29,  # as long as API Gateway waits
             memory_mib=256,  # idle listeners pay for memory by the second
-            reserved_concurrency=settings.stream_reserved_concurrency,
+            reserved_concurrency=stream_reserved_concurrency,
         )
         api = apigateway.RestApi(
             self,
             "Rest",
-            rest_api_name=settings.stack,
+            rest_api_name=name,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             # The functions get the body's bytes as they came: bad UTF-8 is refused, not replaced.
             binary_media_types=["*/*"],
@@ -102,12 +105,12 @@ class Api(Construct):
             cloud_watch_role=False,
             deploy_options=apigateway.StageOptions(
                 stage_name=STAGE,
-                throttling_rate_limit=settings.requests_per_second,
-                throttling_burst_limit=settings.request_burst,
+                throttling_rate_limit=requests_per_second,
+                throttling_burst_limit=request_burst,
                 method_options={
                     f"/{EVENTS}/GET": apigateway.MethodDeploymentOptions(
-                        throttling_rate_limit=POLLS_PER_SECOND_AND_LISTENER * settings.stream_listeners,
-                        throttling_burst_limit=2 * settings.stream_listeners,
+                        throttling_rate_limit=POLLS_PER_SECOND_AND_LISTENER * stream_listeners,
+                        throttling_burst_limit=2 * stream_listeners,
                     )
                 },
             ),
@@ -143,7 +146,6 @@ class Api(Construct):
             Acknowledgment(id="AwsSolutions-COG4", reason="Callers are programs that hold a secret, not people"),
         )
         self.rest: Final = api
-        self.url: Final = api.url
 
 
 def integration(function: PythonFunction) -> apigateway.LambdaIntegration:

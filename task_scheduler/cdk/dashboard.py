@@ -12,7 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from task_scheduler.aws import schema
-from task_scheduler.cdk.monitoring import counted
+from task_scheduler.cdk.service_metric import service_metric
 from task_scheduler.metrics import Metric
 
 _PERIOD: Final = Duration.minutes(1)
@@ -54,9 +54,9 @@ class Dashboard(Construct):
                 [
                     _graph(
                         "Tasks a minute",
-                        *(counted(name) for name in (Metric.SCHEDULED, Metric.EMITTED, Metric.CANCELLED)),
+                        *(service_metric(name) for name in (Metric.SCHEDULED, Metric.EMITTED, Metric.CANCELLED)),
                     ),
-                    _graph("Tasks that are scheduled", counted(Metric.PENDING, statistic="Maximum")),
+                    _graph("Tasks that are scheduled", service_metric(Metric.PENDING, statistic="Maximum")),
                     _graph(
                         "Timers a minute",
                         machine.metric_started(label="started", period=_PERIOD),
@@ -66,7 +66,7 @@ class Dashboard(Construct):
                     ),
                 ],
                 [
-                    _graph("What the sweeper counts", *map(counted, schema.SWEEPER_COUNTS)),
+                    _graph("What the sweeper counts", *map(service_metric, schema.SWEEPER_COUNTS)),
                     _graph(
                         "Age of the oldest event to record",
                         events.metric_approximate_age_of_oldest_message(label="seconds", period=_PERIOD),
@@ -83,7 +83,7 @@ class Dashboard(Construct):
                     _graph("Errors", *(function.metric_errors(label=name, period=_PERIOD) for name, function in each)),
                     _graph(
                         "Throttles",
-                        counted(Metric.THROTTLED, label="calls of AWS"),
+                        service_metric(Metric.THROTTLED, label="calls of AWS"),
                         machine.metric_throttled(label="timers", period=_PERIOD),
                         *(function.metric_throttles(label=name, period=_PERIOD) for name, function in each),
                     ),
@@ -100,7 +100,7 @@ class Dashboard(Construct):
 
 
 def _spread(name: str) -> list[cloudwatch.IMetric]:
-    return [counted(name, statistic=statistic, label=statistic) for statistic in ("p50", "p99", "Maximum")]
+    return [service_metric(name, statistic=statistic, label=statistic) for statistic in ("p50", "p99", "Maximum")]
 
 
 def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:

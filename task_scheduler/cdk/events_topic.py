@@ -7,7 +7,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 
-class Delivery(Construct):
+class EventsTopic(Construct):
     """The topic; TLS only, encrypted at rest with AWS's own key for SNS.
 
     A key of ours would cost a dollar a month and a grant to each publisher, and who disabled it would stop

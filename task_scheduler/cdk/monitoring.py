@@ -15,7 +15,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from task_scheduler.aws import schema
-from task_scheduler.cdk.python_function import SERVICE
+from task_scheduler.cdk.service_metric import service_metric
 from task_scheduler.metrics import Metric
 
 _PERIOD: Final = Duration.minutes(1)  # the sweeper's
@@ -41,17 +41,17 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.alarms: Final[list[cloudwatch.Alarm]] = []
-        self._action: Final = actions.SnsAction(_mailbox(self, email)) if email else None
+        self._action: Final = actions.SnsAction(_alarm_topic(self, email)) if email else None
         self._alarm(
             "Failed",
-            counted(Metric.FAILED),
+            service_metric(Metric.FAILED),
             "A task failed: its message could not be published for a day. GET /tasks?status=failed names it.",
         )
         # One sweep is enough: what a sweep counts has been late by more than 60 s already. The maximum, as sweeps
         # that overlap count the same tasks.
         self._alarm(
             "Overdue",
-            counted(schema.OVERDUE, statistic="Maximum"),
+            service_metric(schema.OVERDUE, statistic="Maximum"),
             "A task is overdue by more than 60 s and was not seen to be emitted; the sweeper is mending it.",
         )
         for name, queue in dead_letters.items():
@@ -63,7 +63,7 @@ class Monitoring(Construct):
         self._alarm(
             "SweeperSilent",
             # Not its invocations, which count those that failed: it writes this figure when a sweep has ended.
-            counted(schema.OVERDUE, period=_LONGER, statistic="SampleCount"),
+            service_metric(schema.OVERDUE, period=_LONGER, statistic="SampleCount"),
             "The sweeper has not completed a sweep for five minutes: nothing that dies is started again or reported.",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing=cloudwatch.TreatMissingData.BREACHING,
@@ -83,7 +83,7 @@ class Monitoring(Construct):
 
         self._alarm(
             "Throttled",
-            counted(Metric.THROTTLED, period=_LONGER),
+            service_metric(Metric.THROTTLED, period=_LONGER),
             "AWS has refused a hundred calls in five minutes as too many; tasks are accepted all the same and started "
             "by the sweeper. Raise the quota that is too low.",
             threshold=100,
@@ -129,7 +129,7 @@ class Monitoring(Construct):
         self.alarms.append(alarm)
 
 
-def _mailbox(scope: Construct, email: str) -> sns.Topic:
+def _alarm_topic(scope: Construct, email: str) -> sns.Topic:
     """Define a topic that alarms publish to and an address that hears it, once it is confirmed."""
     topic = sns.Topic(scope, "Mailbox", enforce_ssl=True)
     topic.add_subscription(subscriptions.EmailSubscription(email))
@@ -152,17 +152,3 @@ def _mailbox(scope: Construct, email: str) -> sns.Topic:
 def _states(name: str) -> cloudwatch.Metric:
     """Return a metric of Step Functions for the account and region."""
     return cloudwatch.Metric(namespace="AWS/States", metric_name=name, period=_LONGER, statistic="Maximum")
-
-
-def counted(
-    name: str, *, statistic: str = "Sum", period: Duration = _PERIOD, label: str | None = None
-) -> cloudwatch.Metric:
-    """Return a metric of ours; Powertools adds the service as its dimension."""
-    return cloudwatch.Metric(
-        namespace=Aws.STACK_NAME,
-        metric_name=name,
-        dimensions_map={"service": SERVICE},
-        period=period,
-        statistic=statistic,
-        label=label,
-    )

@@ -12,11 +12,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from stacks.bundle import ROOT, bundle, packages
+from task_scheduler.cdk.bundle import ROOT, bundle, packages
+from task_scheduler.cdk.service_metric import SERVICE
 
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
-SERVICE: Final = "task-scheduler"
-"""What Powertools calls us, in logs and as the dimension of metrics."""
 
 
 @jsii.implements(cdk.ILocalBundling)
@@ -42,7 +41,7 @@ def function_code() -> lambda_.Code:
 
 
 @dataclass(frozen=True)
-class Shared:
+class FunctionDefaults:
     """What all functions have in common."""
 
     code: lambda_.Code
@@ -58,20 +57,20 @@ class PythonFunction(lambda_.Function):
         scope: Construct,
         construct_id: str,
         *,
-        shared: Shared,
+        defaults: FunctionDefaults,
         handler: str,
         description: str,
         timeout_seconds: int,
         memory_mib: int = 512,
         reserved_concurrency: int | None = None,
     ) -> None:
-        log_group = log_group_of(scope, f"{construct_id}Logs", retention_days=shared.log_retention_days)
+        log_group = log_group_of(scope, f"{construct_id}Logs", retention_days=defaults.log_retention_days)
         role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(role)
         super().__init__(
             scope,
             construct_id,
-            code=shared.code,
+            code=defaults.code,
             handler=f"lambdas.{handler}.handler",
             description=description,
             runtime=RUNTIME,
@@ -86,7 +85,7 @@ class PythonFunction(lambda_.Function):
                 "POWERTOOLS_SERVICE_NAME": SERVICE,
                 "POWERTOOLS_METRICS_NAMESPACE": cdk.Aws.STACK_NAME,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
-                **shared.environment,
+                **defaults.environment,
             },
         )
         cdk.Validations.of(self).acknowledge(
@@ -101,7 +100,7 @@ class PythonFunction(lambda_.Function):
             ),
         )
 
-    def may(self, *actions: str, on: str) -> None:
+    def allow(self, *actions: str, on: str) -> None:
         """Allow the function these calls on this resource."""
         self.add_to_role_policy(iam.PolicyStatement(actions=[*actions], resources=[on]))
 

@@ -8,8 +8,8 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from stacks.settings import Settings
-from task_scheduler.cdk.python_function import PythonFunction, Shared
+from task_scheduler.cdk.python_function import FunctionDefaults, PythonFunction
+from task_scheduler.cdk.queues import queue
 
 TIMEOUT_SECONDS: Final = 30
 
@@ -23,8 +23,8 @@ class Recorder(Construct):
         construct_id: str,
         *,
         topic: sns.ITopic,
-        shared: Shared,
-        settings: Settings,
+        defaults: FunctionDefaults,
+        max_concurrency: int,
     ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letters: Final = queue(self, "DeadLetters")
@@ -41,7 +41,7 @@ class Recorder(Construct):
         self.function: Final = PythonFunction(
             self,
             "Function",
-            shared=shared,
+            defaults=defaults,
             handler="recorder",
             description="Records what was emitted",
             timeout_seconds=TIMEOUT_SECONDS,
@@ -49,7 +49,7 @@ class Recorder(Construct):
         # Not event_sources.SqsEventSource, which grants more than Lambda needs; but under the same name, as an upgrade
         # cannot put a mapping of another name in place of this one. What Lambda needs is listed here:
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-lambda-function-trigger.html
-        self.function.may("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", on=events.queue_arn)
+        self.function.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", on=events.queue_arn)
         self.function.add_event_source_mapping(
             f"SqsEventSource:{Names.node_unique_id(events.node)}",
             event_source_arn=events.queue_arn,
@@ -57,7 +57,7 @@ class Recorder(Construct):
             report_batch_item_failures=True,
             # All of them write to one counter; and a crowd of tasks due at once must not take the whole
             # concurrency of the account from the API.
-            max_concurrency=settings.recorder_concurrency,
+            max_concurrency=max_concurrency,
         )
         Validations.of(self).acknowledge(
             Acknowledgment(id="Serverless-SQSRedrivePolicy", reason="Where dead letters go needs none of its own"),
@@ -70,22 +70,3 @@ class Recorder(Construct):
                 reason="Of a queue it cannot have one; the queue sets aside what failed ten times",
             ),
         )
-
-
-def queue(
-    scope: Construct,
-    construct_id: str,
-    *,
-    visibility_timeout: Duration | None = None,
-    dead_letter_queue: sqs.DeadLetterQueue | None = None,
-) -> sqs.Queue:
-    """Define a queue; TLS only, encrypted with SQS's own key (free), kept as long as SQS can."""
-    return sqs.Queue(
-        scope,
-        construct_id,
-        enforce_ssl=True,
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
-        retention_period=Duration.days(14),
-        visibility_timeout=visibility_timeout,
-        dead_letter_queue=dead_letter_queue,
-    )

@@ -29,4 +29,4 @@ class Secret(Construct):
                 id="AwsSolutions-SMG4", reason="Its clients are not in this account: who holds it has to be told first"
             )
         )
-        self.secret_arn: Final = secret.secret_arn
+        self.secret: Final = secret

@@ -2,26 +2,25 @@
 
 from typing import Final
 
-from aws_cdk import Acknowledgment, Aws, Duration, Stack, Validations
+from aws_cdk import Acknowledgment, Aws, Duration, Validations
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.settings import Settings
 from task_scheduler.aws import schema
 from task_scheduler.cdk.python_function import log_group_of
 
 
-class Timer(Construct):
+class ExecutionStateMachine(Construct):
     """Two states, as each transition is paid for; in JSONPath, which moves the message as the text it is.
 
-    A publish that fails is tried again after 1, 2, 4 ... seconds, then every 5 minutes, each pause shortened
+    A publish that fails is retried after 1, 2, 4 ... seconds, then every 5 minutes, each pause shortened
     at random so that a crowd of tasks due at once spreads out: a throttled second costs seconds, an outage of
-    hours loses nothing. Whatever the error: a refused permission, too, may be mended meanwhile. After about 4
+    hours loses nothing. Whatever the error: a refused permission, too, may be fixed meanwhile. After about 4
     hours the execution fails, and the sweeper finds its task.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, settings: Settings) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, log_retention_days: int) -> None:
         super().__init__(scope, construct_id)
         wait = sfn.Wait(self, schema.WAIT_UNTIL_DUE, time=sfn.WaitTime.timestamp_path(f"$.{schema.WAIT_UNTIL}"))
         # Not tasks.SnsPublish: it wants the attributes' names when it is synthesised, and tags have any.
@@ -59,7 +58,7 @@ class Timer(Construct):
                     self,
                     "Logs",
                     name=f"/aws/vendedlogs/states/{name}",
-                    retention_days=settings.log_retention_days,
+                    retention_days=log_retention_days,
                 ),
                 level=sfn.LogLevel.ERROR,
                 include_execution_data=False,
@@ -67,7 +66,6 @@ class Timer(Construct):
         )
         topic.grant_publish(machine)
         self.machine: Final = machine
-        self.state_machine_arn: Final = machine.state_machine_arn
         self.execution_arns: Final = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}:*"
         Validations.of(machine).acknowledge(
             Acknowledgment(id="AwsSolutions-SF1", reason="All events would be a copy of every task; errors are enough"),
@@ -77,11 +75,4 @@ class Timer(Construct):
                 reason="Traces end long before a wait does, and are paid for",
             ),
             Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Log delivery has no narrower resource"),
-        )
-        Validations.of(Stack.of(self)).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>"
-                ":execution:<AWS::StackName>-timer:*]",
-                reason="The executions of this one machine; each is named after its task",
-            )
         )

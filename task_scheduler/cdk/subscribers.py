@@ -10,8 +10,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from stacks.settings import subscription_protocol
-from task_scheduler.cdk.recorder import queue
+from task_scheduler.cdk.endpoints import subscription_protocol
+from task_scheduler.cdk.queues import queue
 
 # SNS leaves its envelope away for these, so that they get the event as it is; the others know no raw delivery.
 _RAW: Final = (sns.SubscriptionProtocol.HTTPS, sns.SubscriptionProtocol.SQS)

@@ -7,7 +7,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
-from task_scheduler.cdk.python_function import PythonFunction, Shared
+from task_scheduler.cdk.python_function import FunctionDefaults, PythonFunction
 
 _MAX_AGE: Final = Duration.minutes(1)  # the shortest that both services take; by then the next one is due
 
@@ -20,13 +20,13 @@ class Sweeper(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        shared: Shared,
+        defaults: FunctionDefaults,
     ) -> None:
         super().__init__(scope, construct_id)
         self.function: Final = PythonFunction(
             self,
             "Function",
-            shared=shared,
+            defaults=defaults,
             handler="sweeper",
             description="Starts parked tasks and mends overdue ones",
             timeout_seconds=55,  # less than the minute between two runs

@@ -4,19 +4,22 @@ from aws_cdk import Acknowledgment, RemovalPolicy, Validations
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-from stacks.settings import Settings
 from task_scheduler.aws import schema
 
 
 class Table(dynamodb.Table):
-    """A table paid by the request, encrypted with DynamoDB's own key (free); it forgets expired items."""
+    """A table paid by the request, encrypted with DynamoDB's own key (free); it forgets expired items.
 
-    def __init__(
+    `production`: point-in-time recovery and deletion protection. `keep`: it outlives its stack.
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword-only
         self,
         scope: Construct,
         construct_id: str,
         *,
-        settings: Settings,
+        production: bool,
+        keep: bool,
         partition_key: dynamodb.Attribute,
         sort_key: dynamodb.Attribute | None = None,
     ) -> None:
@@ -27,11 +30,11 @@ class Table(dynamodb.Table):
             sort_key=sort_key,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             time_to_live_attribute=schema.EXPIRES_AT,
-            deletion_protection=settings.production,
+            deletion_protection=production,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=settings.production
+                point_in_time_recovery_enabled=production
             ),
-            removal_policy=_removal_policy(settings),
+            removal_policy=_removal_policy(production=production, keep=keep),
         )
         Validations.of(self).acknowledge(
             Acknowledgment(
@@ -40,13 +43,13 @@ class Table(dynamodb.Table):
         )
 
 
-def _removal_policy(settings: Settings) -> RemovalPolicy:
+def _removal_policy(*, production: bool, keep: bool) -> RemovalPolicy:
     """Keep the table when its stack goes, but not when the stack's creation fails: then it holds nothing.
 
     A table with deletion protection is kept in any case: CloudFormation could not delete it, and the rollback of a
     creation, or the removal of the stack, would itself fail:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
     """
-    if settings.production:
+    if production:
         return RemovalPolicy.RETAIN
-    return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if settings.keep_tables else RemovalPolicy.DESTROY
+    return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if keep else RemovalPolicy.DESTROY

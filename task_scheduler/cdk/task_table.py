@@ -5,25 +5,23 @@ from typing import Final
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-from stacks.settings import Settings
 from task_scheduler.aws import schema
 from task_scheduler.cdk.table import Table
 
 
-class Registry(Construct):
+class TaskTable(Construct):
     """The tasks, found by id, and by state and due time through an index that holds the keys only."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, production: bool, keep: bool) -> None:
         super().__init__(scope, construct_id)
-        table = Table(self, "Tasks", partition_key=text(schema.TASK_ID), settings=settings)
+        table = Table(self, "Tasks", partition_key=text(schema.TASK_ID), production=production, keep=keep)
         table.add_global_secondary_index(
             index_name=schema.BY_DUE,
             partition_key=text(schema.BUCKET),
             sort_key=text(schema.DUE_ID),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
-        self.table_name: Final = table.table_name
-        self.table_arn: Final = table.table_arn
+        self.table: Final = table
         self.by_due_arn: Final = f"{table.table_arn}/index/{schema.BY_DUE}"
 
 

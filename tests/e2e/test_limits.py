@@ -241,7 +241,7 @@ def test_many_idle_connections_do_not_stop_anybody(server: LocalServer) -> None:
 
 
 def test_connections_beyond_the_limit_wait_until_others_end(tmp_path: Path) -> None:
-    with limited_server(tmp_path, max_connections=20) as server, ExitStack() as stack:
+    with limited_server(tmp_path, max_connections=20, header_timeout_s=30) as server, ExitStack() as stack:
         busy = [stack.enter_context(connected(server)) for _ in range(20)]
         for client in busy:
             client.sendall(HEALTH)

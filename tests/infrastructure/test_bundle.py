@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
-from stacks import bundle as bundling
-from stacks.bundle import COMPILED, NOT_IN_FUNCTIONS, BundleError, bundle
+from task_scheduler.cdk import bundle as bundling
+from task_scheduler.cdk.bundle import COMPILED, NOT_IN_FUNCTIONS, BundleError, bundle
 from tests.infrastructure.synthesis import Synthesis
 
 # What Lambda's Python has beside the standard library.

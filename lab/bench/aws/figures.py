@@ -12,7 +12,7 @@ from docs.markdown import table
 from emulator.deployment import deployed
 from lab.bench.aws import counted, emulated, startup, warm
 from lab.bench.report import Row, machine, shown
-from stacks.bundle import bundle
+from task_scheduler.cdk.bundle import bundle
 
 _PACKAGES: Final = ("boto3", "aws-lambda-powertools", "ministack", "moto")
 _FEW: Final = 1_000

@@ -14,8 +14,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from aws_cdk import aws_lambda as lambda_
 
-from stacks.bundle import OURS, bundle
 from stacks.settings import Settings
+from task_scheduler.cdk.bundle import OURS, bundle
 from tests.infrastructure.synthesis import synthesise
 from tests.infrastructure.upgrade import BASELINE
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 LOCK: Final = ROOT / "requirements" / "lambda.txt"
 OURS: Final = ("lambdas", "task_scheduler")
 # Parts of the library for one machine and for people; no function imports them.
