@@ -1,4 +1,4 @@
-"""Runs every minute: starts what is parked, mends what is overdue, and counts what is scheduled."""
+"""Runs every minute: starts parked tasks, reconciles overdue ones, and counts those that are scheduled."""
 
 import logging
 from typing import Any, Final

@@ -147,7 +147,7 @@ class Engine(Protocol):
     """
 
     def now_ms(self) -> int:
-        """Return the time that this engine goes by, in milliseconds since the Unix epoch."""
+        """Return the time that this engine uses, in milliseconds since the Unix epoch."""
 
     async def check_health(self) -> Health:
         """Return what is wrong now. Raises nothing."""

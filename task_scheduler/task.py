@@ -61,7 +61,7 @@ class Task:
     """Counts the timers that this task has had; a rescheduled task gets the next one."""
     status: Status = Status.SCHEDULED
     ended_ms: int | None = None
-    """When the task was emitted, cancelled or given up."""
+    """When the task was emitted, was cancelled or failed."""
     changed_ms: int = 0
     """When it was last given a time or a message; 0 if it has what it was made with."""
 
@@ -212,7 +212,7 @@ def _due_ms(body: Mapping[str, Any], errors: list[str], *, now_ms: int) -> int:
 
 
 def _zone(body: Mapping[str, Any], when: str, errors: list[str]) -> ZoneInfo | None:
-    """Return the time zone whose clocks the timestamp goes by; a mistake adds a sentence to `errors`."""
+    """Return the time zone that the timestamp is in; a mistake adds a sentence to `errors`."""
     if "timezone" not in body:
         return None
     if when == "in":

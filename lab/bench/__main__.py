@@ -18,7 +18,7 @@ _BENCHES: Final = {
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benches that are named, or all."""
-    parser = argparse.ArgumentParser(prog="python -m lab.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab bench", description=__doc__)
     parser.add_argument("benches", nargs="*", choices=[*_BENCHES, []], help=str(_BENCHES))
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that it works; writes nothing")

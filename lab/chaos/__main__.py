@@ -22,7 +22,7 @@ class Driver(Protocol):
 def main(arguments: Sequence[str]) -> int:
     """Return 0 if every promise was kept, 1 if not."""
     wanted = [name for name in _DRIVERS if name in arguments[:1]] or list(_DRIVERS)
-    parser = argparse.ArgumentParser(prog="python -m lab.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab chaos", description=__doc__)
     commands = parser.add_subparsers(dest="driver")
     for name, what in _DRIVERS.items():
         command = commands.add_parser(name, help=f"breaks {what}")

@@ -23,7 +23,7 @@ else:
 
 def arguments() -> argparse.ArgumentParser:
     """Return what can be given."""
-    parser = argparse.ArgumentParser(prog="python -m lab.load", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab load", description=__doc__)
     parser.add_argument("--url", help="of a deployment; without it, a server is started on this machine")
     parser.add_argument(
         "--secret",

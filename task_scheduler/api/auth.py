@@ -12,7 +12,7 @@ from task_scheduler.api.request import Request
 HEADER: Final = "x-pd-secret"
 
 Secrets = Callable[[], Sequence[str]]
-"""Returns the secrets that are valid now; none means that everybody may come in."""
+"""Returns the secrets that are valid now; none means that no secret is required."""
 
 
 def authorize(request: Request, secrets: Secrets) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a route gets to see."""
+    """An HTTP request, as routes get it."""
 
     method: str
     path: str

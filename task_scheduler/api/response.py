@@ -10,10 +10,10 @@ JSON: Final = "application/json"
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 RETRY_AFTER_S: Final = 1
-"""What everybody is told who is refused only for now."""
+"""How long a client should wait before it repeats a request that was rejected for now."""
 
 NO_STORE: Final[Mapping[str, str]] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-"""What is said of tasks is kept by no cache, and taken for a page by no browser."""
+"""Responses about tasks are neither cached nor sniffed."""
 
 
 @dataclass(frozen=True, slots=True)

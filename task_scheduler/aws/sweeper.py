@@ -55,11 +55,11 @@ class Sweep:
     overdue: int = 0
     """Open tasks that are late by a minute or more, parked ones included."""
     recorded: int = 0
-    """Tasks that had been emitted, which nobody had recorded."""
+    """Tasks that had been emitted and were not recorded yet."""
     rearmed: int = 0
     """Overdue tasks whose timer had died or was missing, and was started again."""
     failed: int = 0
-    """Tasks that were given up."""
+    """Tasks that failed."""
     refused: bool = False
     """Whether no execution can be started now, for one since the account has as many open ones as it may."""
     late: set[str] = field(default_factory=set, repr=False)

@@ -1,4 +1,4 @@
-"""The alarms: what nobody would notice before a message is missed."""
+"""The alarms."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -52,7 +52,7 @@ class Monitoring(Construct):
         self._alarm(
             "Overdue",
             service_metric(schema.OVERDUE, statistic="Maximum"),
-            "A task is overdue by more than 60 s and was not seen to be emitted; the sweeper is mending it.",
+            "A task is overdue by more than 60 s and was not seen to be emitted; the sweeper is reconciling it.",
         )
         for name, queue in dead_letters.items():
             self._alarm(

@@ -28,7 +28,7 @@ class Sweeper(Construct):
             "Function",
             defaults=defaults,
             handler="sweeper",
-            description="Starts parked tasks and mends overdue ones",
+            description="Starts parked tasks and reconciles overdue ones",
             timeout_seconds=55,  # less than the minute between two runs
         )
         # Neither EventBridge nor Lambda may keep an invocation for later, as both would for hours: after a shortage of

@@ -29,7 +29,7 @@ def time_options(command: Function) -> Function:
         help='ISO 8601, such as 2026-12-01T09:00:00Z or "2026-12-01 09:00"; without an offset and without --tz it is '
         "in the time zone of this machine.",
     )
-    zone = click.option("--tz", metavar="NAME", help="The time zone whose clocks --at goes by, such as Europe/Berlin.")
+    zone = click.option("--tz", metavar="NAME", help="The time zone that --at is in, such as Europe/Berlin.")
     return in_(at(zone(command)))
 
 

@@ -54,7 +54,7 @@ class Attempts(Generic[_Result]):
         pause = backoff(self._made, self._random)
         if isinstance(outcome, httpx.Response):
             pause = min(MAX_PAUSE_S, asked_pause(outcome) + pause)
-        # A 429 was turned away at the door; anything else may have been done and its answer lost.
+        # A 429 was rejected before it was carried out; anything else may have been done and its response lost.
         self._unanswered |= not (isinstance(outcome, httpx.Response) and outcome.status_code == _TOO_MANY)
         self._left -= 1
         self._made += 1

@@ -1,4 +1,4 @@
-"""The time that the local engine goes by: the system's, or one that tests set forward."""
+"""The clock of the local engine: the system's, or one that tests set forward."""
 
 import time
 

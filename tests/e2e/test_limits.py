@@ -195,7 +195,7 @@ def test_trailer_fields_take_no_memory(tmp_path: Path, line: bytes) -> None:
 
 
 def test_a_body_that_is_too_large_is_rejected_and_takes_little_memory(tmp_path: Path) -> None:
-    with limited_server(tmp_path) as server:
+    with limited_server(tmp_path, body_timeout_s=WITHIN) as server:
         assert_serves(server)
         before = most_memory(server)
         for size in (MAX_BODY_BYTES + 1, 12 * MAX_BODY_BYTES):
