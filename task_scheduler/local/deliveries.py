@@ -24,6 +24,11 @@ FORMAT: Final = """
     CREATE INDEX delivery_by_set_aside ON delivery (set_aside_ms) WHERE set_aside_ms IS NOT NULL;
     """
 
+FIRST_ATTEMPT: Final = """
+    ALTER TABLE delivery ADD COLUMN first_ms INTEGER NOT NULL DEFAULT 0;
+    UPDATE delivery SET first_ms = emitted_ms;
+    """
+
 _PENDING: Final = "url = ? AND next_ms IS NOT NULL"
 
 
@@ -47,6 +52,8 @@ class Delivery:
     event: Event
     attempts: int
     next_ms: int
+    first_ms: int
+    """When it was sent for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +85,26 @@ class Deliveries:
         row = self._connection.execute("SELECT position FROM webhook WHERE url = ?", (url,)).fetchone()
         return int(row[0])
 
+    def positions(self, urls: Sequence[str]) -> dict[str, int]:
+        """Return up to where the log was delivered to those of these webhooks that are known."""
+        rows = self._connection.execute("SELECT url, position FROM webhook")
+        return {url: position for url, position in rows if url in urls}
+
     def advance_webhook(self, url: str, event: Event, failure: Failure | None) -> None:
         """Remember that an event was sent to a webhook for the first time, and whether it has to be sent again."""
         if failure is not None:
             self._connection.execute(
-                "INSERT INTO delivery (url, sequence, task_id, payload, emitted_ms, attempts, failure, next_ms,"
-                " set_aside_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (url, sequence) DO NOTHING",
-                (url, event.sequence, event.task_id, event.payload, event.emitted_ms, *_outcome(failure)),
+                "INSERT INTO delivery (url, sequence, task_id, payload, emitted_ms, first_ms, attempts, failure,"
+                " next_ms, set_aside_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (url, sequence) DO NOTHING",
+                (
+                    url,
+                    event.sequence,
+                    event.task_id,
+                    event.payload,
+                    event.emitted_ms,
+                    failure.at_ms,
+                    *_outcome(failure),
+                ),
             )
         self._connection.execute("UPDATE webhook SET position = ? WHERE url = ?", (event.sequence, url))
 
@@ -102,14 +122,14 @@ class Deliveries:
     def next(self, url: str) -> Delivery | None:
         """Return what is to be sent to a webhook again first, None if there is nothing."""
         row = self._connection.execute(
-            f"SELECT sequence, task_id, payload, emitted_ms, attempts, next_ms FROM delivery WHERE {_PENDING}"  # noqa: S608 - a constant
+            f"SELECT sequence, task_id, payload, emitted_ms, attempts, next_ms, first_ms FROM delivery WHERE {_PENDING}"  # noqa: S608 - a constant
             " ORDER BY next_ms, sequence LIMIT 1",
             (url,),
         ).fetchone()
         if row is None:
             return None
-        sequence, task_id, payload, emitted_ms, attempts, next_ms = row
-        return Delivery(Event(sequence, task_id, payload, emitted_ms, emitted_ms), attempts, next_ms)
+        sequence, task_id, payload, emitted_ms, attempts, next_ms, first_ms = row
+        return Delivery(Event(sequence, task_id, payload, emitted_ms, emitted_ms), attempts, next_ms, first_ms)
 
     def hasten(self, url: str, now_ms: int) -> None:
         """Send everything again now that waits for a webhook: it accepts messages again."""

@@ -93,7 +93,13 @@ class LocalEngine:
     """An Engine on one SQLite file; an asynchronous context manager, of one event loop."""
 
     def __init__(
-        self, path: Path, *, now_ms: Callable[[], float], metrics: Metrics, journal: Journal | None = None
+        self,
+        path: Path,
+        *,
+        now_ms: Callable[[], float],
+        metrics: Metrics,
+        journal: Journal | None = None,
+        webhooks: Sequence[str] = (),
     ) -> None:
         self._file = DataFile(path)
         self._now_ms = now_ms
@@ -103,6 +109,7 @@ class LocalEngine:
         self._thread = threading.Thread(target=self._run, name="task-scheduler")
         self._closing = False
         self._writable = True
+        self._configured = tuple(webhooks)
         self._webhooks: dict[str, int] = {}
         self._next_expiry_ms = 0
         self._pending = nan
@@ -127,6 +134,8 @@ class LocalEngine:
                 self._newest = self._reader.last_sequence()  # of the stored events: 0 once they have all expired
                 self._latest_ms = self._reader.latest_ms()  # of all that was recorded
                 last = self._reader.events_before(self._position + 1, limit=1)
+                # Before anything expires: what they have not received yet must not.
+                self._webhooks = self._reader.deliveries.positions(self._configured)
             except sqlite3.Error as error:
                 raise DataFileError(f"{self._file.path} cannot be read: {error}. Restore a backup.") from None
             undo.pop_all()
@@ -236,6 +245,9 @@ class LocalEngine:
         while await self._change(self._is_due):
             pass
         self._publish()
+        if self._staged:  # a few milliseconds ahead
+            await self._until(self._staged[-1].emitted_ms)
+            self._publish()
 
     def _is_due(self, store: TaskStore) -> bool:
         due_ms = store.next_due_ms()

@@ -9,8 +9,8 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,20 @@ _BACKLOG: Final = 2_048
 _GRACE_S: Final = 5
 """For requests in progress when the server stops."""
 _START_S: Final = 10
+
+
+@contextmanager
+def port_lock(host: str, port: int) -> Iterator[None]:
+    """Hold a lock of this address inside; raises OSError if another Task Scheduler holds it.
+
+    Linux lets two sockets with SO_REUSEADDR bind one port while neither listens: two servers that start together.
+    """
+    if sys.platform != "linux" or port == 0:
+        yield
+        return
+    with socket.socket(socket.AF_UNIX) as lock:
+        lock.bind(f"\0task-scheduler {host} {port}")  # in the abstract namespace: gone with the process (unix(7))
+        yield
 
 
 def reserve(host: str, port: int) -> socket.socket:

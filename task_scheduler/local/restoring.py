@@ -6,12 +6,15 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Final
 
 from task_scheduler.local.data_file import DataFile, is_intact, open_read_only
 from task_scheduler.local.store import DataFileError, TaskStore
 
 _BESIDE = ("", "-wal", "-shm")
 """What SQLite keeps of one database: the file, its log, and the index of that. They belong together."""
+_FAR: Final = 1_000_000
+"""Events since a backup, at most, for a log whose end cannot be read."""
 
 
 def restore(backup: Path, data: Path) -> Path | None:
@@ -30,6 +33,7 @@ def restore(backup: Path, data: Path) -> Path | None:
     try:
         _copy(backup, draft)
         _prepare(draft, backup, data)
+        _keep_owner(draft, data)
         return _replace(draft, data)
     except OSError as error:
         raise DataFileError(f"{data} cannot be restored: {error.strerror}.") from None
@@ -46,10 +50,13 @@ def _copy(backup: Path, draft: Path) -> None:
         ):
             source.backup(target)
             intact = is_intact(target)
+            is_empty = target.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
     except sqlite3.Error as error:
         raise DataFileError(f"{backup} cannot be read: {error}.") from None
     if not intact:
         raise DataFileError(f"{backup} is damaged.")
+    if is_empty:
+        raise DataFileError(f"{backup} is empty.")
     draft.chmod(0o600)
     with draft.open("rb") as file:
         os.fsync(file.fileno())
@@ -62,14 +69,22 @@ def _prepare(draft: Path, backup: Path, data: Path) -> None:
     except DataFileError as error:
         raise DataFileError(str(error).replace(str(draft), str(backup))) from None
     with closing(store), store.transaction():
-        store.skip_to(_newest(data))
+        store.skip_to(_newest(data, store.position()))
 
 
-def _newest(data: Path) -> int:
-    """Return the newest number in the log of a file, 0 if that cannot be read."""
+def _newest(data: Path, backed_up: int) -> int:
+    """Return the newest number in the log of a file; of one that cannot be read, a number that it has not reached."""
+    if not data.exists():
+        return 0
     with suppress(sqlite3.Error), closing(TaskStore(open_read_only(data))) as old:
         return old.position()
-    return 0
+    return backed_up + _FAR
+
+
+def _keep_owner(draft: Path, data: Path) -> None:
+    """Give the copy the owner of the file that it replaces, where root restores for a service."""
+    if data.exists() and os.geteuid() == 0:
+        os.chown(draft, data.stat().st_uid, data.stat().st_gid)
 
 
 def _replace(draft: Path, data: Path) -> Path | None:

@@ -80,6 +80,8 @@ def _advance_ms(body: Mapping[str, object], now_ms: float) -> int:
         raise BadRequestError('Give how far to set the clock forward, as in {"advance": "30d"}.')
     try:
         ms = timestamps.parse_duration(body["advance"])
+    except OverflowError:
+        raise BadRequestError("advance is too long.") from None
     except ValueError as error:
         raise BadRequestError(f"advance {error}.") from None
     if now_ms + ms > _LATEST_MS:

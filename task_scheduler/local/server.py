@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from task_scheduler.engine import UnavailableError
 from task_scheduler.local.asgi import BodyReader, allow_all, application
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.engine import LocalEngine
-from task_scheduler.local.http_server import reserve, serving
+from task_scheduler.local.http_server import port_lock, reserve, serving
 from task_scheduler.local.journal import Journal
 from task_scheduler.local.limits import Limits, limits_of_this_process
 from task_scheduler.local.metrics import PrometheusMetrics
@@ -110,7 +110,7 @@ async def _serve(options: Options, reserved: socket.socket, announce: Callable[[
     valid = options.secrets
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(
-            LocalEngine(options.data, now_ms=clock, metrics=metrics, journal=options.journal)
+            LocalEngine(options.data, now_ms=clock, metrics=metrics, journal=options.journal, webhooks=options.webhooks)
         )
         await stack.enter_async_context(_webhooks(options, engine))
         api = Api(
@@ -197,15 +197,19 @@ async def _webhooks(options: Options, engine: LocalEngine) -> AsyncIterator[None
 
 @contextmanager
 def _reserved(host: str, port: int) -> Iterator[socket.socket]:
+    with ExitStack() as stack:
+        yield stack.enter_context(_bound(host, port, stack))
+
+
+def _bound(host: str, port: int, stack: ExitStack) -> socket.socket:
     try:
-        reserved = reserve(host, port)
+        stack.enter_context(port_lock(host, port))
+        return reserve(host, port)
     except UnicodeError:
         raise ServeError(f"Cannot listen on {host}: it is not the name of a host.") from None
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a port is a number from 0 to 65535"
         raise ServeError(f"Cannot listen on {host} port {port}: {reason}.") from None
-    with reserved:
-        yield reserved
 
 
 def _travels_in_a_header(secret: str) -> bool:

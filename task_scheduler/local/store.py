@@ -72,6 +72,7 @@ _MIGRATIONS: Final = (
     CREATE INDEX idempotency_key_by_task ON idempotency_key (task_id);
     """,
     deliveries.FORMAT,
+    deliveries.FIRST_ATTEMPT,
 )
 
 _COLUMNS: Final = "id, task.due_ms, event, created_ms, revision, status, ended_ms, changed_ms"

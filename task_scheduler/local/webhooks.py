@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -112,6 +113,7 @@ class WebhookSender:
         self._position: int | None = None
         self._name = httpx.URL(url).host  # the rest of an address may be a secret
         self._failures = 0  # since the last success, of any event
+        self._succeeded_s = time.monotonic()
         self._is_back = False
         self._retry = asyncio.Event()
         self._advance: tuple[Event, Failure | None] | None = None
@@ -147,7 +149,7 @@ class WebhookSender:
         assert self._position is not None  # noqa: S101 - it is open
         await self._save_advance()
         for event in await self._log.events(after=self._position, limit=_PAGE):
-            self._advance = event, await self._attempt(event, 0)
+            self._advance = event, await self._attempt(event, 0, self._log.now_ms())
             self._position = event.sequence
             await self._save_advance()
         await self._log.wait_for_events(after=self._position, seconds=_WAIT_S)
@@ -189,15 +191,16 @@ class WebhookSender:
                     return  # there may be one that comes before
             if wait_s > self._probe_s and not is_probe:
                 return
-        failure = await self._attempt(delivery.event, delivery.attempts)
+        failure = await self._attempt(delivery.event, delivery.attempts, delivery.first_ms)
         if failure is None or failure.next_ms is None or not is_probe:
             self._settlement = delivery.event.sequence, failure
             await self._save_settlement()
 
     def _is_down(self) -> bool:
-        return self._failures >= _DOWN_AFTER
+        """Tell whether it accepts nothing at all: else an event that it never accepts would make it seem so."""
+        return self._failures >= _DOWN_AFTER and time.monotonic() - self._succeeded_s >= self._probe_s
 
-    async def _attempt(self, event: Event, before: int) -> Failure | None:
+    async def _attempt(self, event: Event, before: int, first_ms: int) -> Failure | None:
         """Send an event; return None if it was delivered."""
         reason, permanent, retry_after_s = await self._post(event)
         if reason is None:
@@ -205,13 +208,16 @@ class WebhookSender:
                 self._is_back = True
                 self._retry.set()
             self._failures = 0
+            self._succeeded_s = time.monotonic()
             return None
         self._failures += 1
         now_ms = self._log.now_ms()
         attempts = before + 1
         next_ms = None
-        if not permanent and before < len(self._pauses_s):
-            pause_s = max(self._pauses_s[before], min(retry_after_s, self._pauses_s[-1]))
+        # By the time as well: attempts that were made early, since the receiver was back, must not use up the 28 hours.
+        is_over = before >= len(self._pauses_s) and now_ms - first_ms >= sum(self._pauses_s) * 1000
+        if not permanent and not is_over:
+            pause_s = max(self._pauses_s[min(before, len(self._pauses_s) - 1)], min(retry_after_s, self._pauses_s[-1]))
             next_ms = now_ms + round(pause_s * 1000)
         what = "did not accept the event" if next_ms else "rejected the event for good"
         _logger.warning("The webhook at %s %s: %s", self._name, what, reason, extra={"task_id": event.task_id})
@@ -234,7 +240,7 @@ class WebhookSender:
             ):
                 status, retry_after = response.status_code, response.headers.get("retry-after", "")
                 await _drain(response)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:  # a Location may be anything
             if not status:  # else the receiver has answered, whatever became of the rest
                 return type(error).__name__, False, 0.0
         if httpx.codes.is_success(status):

@@ -188,6 +188,24 @@ def test_a_folder_that_does_not_exist_is_named_and_not_made(tmp_path: Path) -> N
     assert not (tmp_path / "typo").exists()
 
 
+def test_an_empty_file_is_no_backup(tmp_path: Path) -> None:
+    data, backup = tmp_path / "tasks.db", tmp_path / "backup.db"
+    write(data, 1)
+    backup.touch()
+    with pytest.raises(DataFileError, match="is empty"):
+        restore(backup, data)
+    assert stored(data) == 1
+
+
+def test_a_log_whose_end_cannot_be_read_continues_far_ahead(tmp_path: Path) -> None:
+    data, backup = tmp_path / "tasks.db", tmp_path / "backup.db"
+    write(backup, 1)
+    data.write_bytes(b"damaged")
+    restore(backup, data)
+    with closing(TaskStore.open(data)) as store:
+        assert store.position() == 1_000_000
+
+
 def test_two_restorations_within_a_second_keep_both_files(tmp_path: Path) -> None:
     data, backup = tmp_path / "tasks.db", tmp_path / "backup.db"
     write(backup, 1)
