@@ -17,7 +17,7 @@ from task_scheduler.cdk.events_topic import EventsTopic
 from task_scheduler.cdk.monitoring import Monitoring
 from task_scheduler.cdk.python_function import FunctionDefaults, function_code
 from task_scheduler.cdk.recorder import Recorder
-from task_scheduler.cdk.secret import Secret
+from task_scheduler.cdk.secret import ApiSecret
 from task_scheduler.cdk.state_machine import ExecutionStateMachine
 from task_scheduler.cdk.subscribers import Subscribers
 from task_scheduler.cdk.sweeper import Sweeper
@@ -42,7 +42,7 @@ class TaskSchedulerStack(cdk.Stack):
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html
         cast("cdk.CfnResource", topic.node.default_child).add_metadata(METADATA, sha256(record.encode()).hexdigest())
         timer = ExecutionStateMachine(self, "Timer", topic=topic, log_retention_days=settings.log_retention_days)
-        secret = Secret(self, "Secret").secret if settings.secret else None
+        secret = ApiSecret(self, "Secret") if settings.secret else None
 
         environment = {
             schema.TASKS_TABLE: tasks.table.table_name,
@@ -53,7 +53,7 @@ class TaskSchedulerStack(cdk.Stack):
             schema.EVENT_RETENTION_DAYS: str(settings.event_retention_days),
         }
         if secret:
-            environment[schema.SECRET_ARN] = secret.secret_arn
+            environment[schema.SECRET_ARN] = secret.secret.secret_arn
         # The same for all: to know a name is not to be allowed to use it.
         defaults = FunctionDefaults(function_code(), environment, settings.log_retention_days)
         api = Api(
@@ -98,31 +98,16 @@ class TaskSchedulerStack(cdk.Stack):
                 events=recorder.events,
             )
 
-        for reader in (api.function, sweeper.function):
-            reader.allow("dynamodb:Query", on=tasks.by_due_arn)
-            reader.allow("dynamodb:BatchGetItem", on=tasks.table.table_arn)
-        api.function.allow("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=tasks.table.table_arn)
-        api.function.allow("states:StartExecution", on=timer.machine.state_machine_arn)
-        api.function.allow("states:StopExecution", "states:GetExecutionHistory", on=timer.execution_arns)
-        # It seals sequence numbers that are missing.
-        api.stream.allow("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", on=events.table.table_arn)
-        api.stream.allow(
-            "dynamodb:BatchGetItem", on=tasks.table.table_arn
-        )  # the text of large events is with their tasks
-
-        sweeper.function.allow("states:StartExecution", on=timer.machine.state_machine_arn)
-        sweeper.function.allow("states:DescribeExecution", "states:GetExecutionHistory", on=timer.execution_arns)
-        sweeper.function.allow("dynamodb:GetItem", "dynamodb:PutItem", on=tasks.table.table_arn)
-        recorder.function.allow("dynamodb:GetItem", on=tasks.table.table_arn)
+        for function in (api.function, sweeper.function):
+            tasks.grant_read_write(function)
+            timer.grant_start(function)
+        timer.grant_stop(api.function)
+        timer.grant_inspect(sweeper.function)
+        events.grant_read(api.stream)
+        tasks.grant_read_payloads(api.stream)
+        tasks.grant_update(recorder.function)
         for writer in (recorder.function, sweeper.function):  # the sweeper records what the recorder could not
-            writer.allow("dynamodb:UpdateItem", on=tasks.table.table_arn)
-            writer.allow(
-                "dynamodb:GetItem",
-                "dynamodb:Query",
-                "dynamodb:PutItem",
-                "dynamodb:UpdateItem",
-                on=events.table.table_arn,
-            )
+            events.grant_append(writer)
             # In an upgrade, readers are replaced before those who write what the old readers do not know.
             writer.node.add_dependency(api.stream)
 
@@ -144,8 +129,8 @@ class TaskSchedulerStack(cdk.Stack):
         )
         if secret:
             for function in (api.function, api.stream):
-                function.allow("secretsmanager:GetSecretValue", on=secret.secret_arn)
-            cdk.CfnOutput(self, "SecretArn", value=secret.secret_arn, description="What to send as x-pd-secret")
+                secret.grant_read(function)
+            cdk.CfnOutput(self, "SecretArn", value=secret.secret.secret_arn, description="What to send as x-pd-secret")
         else:
             cdk.Annotations.of(self).add_warning_v2(
                 "task-scheduler:no-secret",

@@ -100,10 +100,6 @@ class PythonFunction(lambda_.Function):
             ),
         )
 
-    def allow(self, *actions: str, on: str) -> None:
-        """Allow the function these calls on this resource."""
-        self.add_to_role_policy(iam.PolicyStatement(actions=[*actions], resources=[on]))
-
 
 def log_group_of(scope: Construct, construct_id: str, *, retention_days: int, name: str | None = None) -> logs.LogGroup:
     """Define a log group that goes when the stack goes."""

@@ -49,7 +49,7 @@ class Recorder(Construct):
         # Not event_sources.SqsEventSource, which grants more than Lambda needs; but under the same name, as an upgrade
         # cannot put a mapping of another name in place of this one. What Lambda needs is listed here:
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-lambda-function-trigger.html
-        self.function.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", on=events.queue_arn)
+        events.grant(self.function, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
         self.function.add_event_source_mapping(
             f"SqsEventSource:{Names.node_unique_id(events.node)}",
             event_source_arn=events.queue_arn,

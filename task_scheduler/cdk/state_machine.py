@@ -3,6 +3,7 @@
 from typing import Final
 
 from aws_cdk import Acknowledgment, Aws, Duration, Validations
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -66,7 +67,7 @@ class ExecutionStateMachine(Construct):
         )
         topic.grant_publish(machine)
         self.machine: Final = machine
-        self.execution_arns: Final = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}:*"
+        self._executions: Final = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}:*"
         Validations.of(machine).acknowledge(
             Acknowledgment(id="AwsSolutions-SF1", reason="All events would be a copy of every task; errors are enough"),
             Acknowledgment(id="AwsSolutions-SF2", reason="Traces end long before a wait does, and are paid for"),
@@ -76,3 +77,19 @@ class ExecutionStateMachine(Construct):
             ),
             Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Log delivery has no narrower resource"),
         )
+
+    def grant_start(self, grantee: iam.IGrantable) -> None:
+        """Allow to start executions."""
+        self.machine.grant_start_execution(grantee)
+
+    def grant_stop(self, grantee: iam.IGrantable) -> None:
+        """Allow to stop executions, and to find out whether one has published before it was stopped."""
+        self._grant(grantee, "states:StopExecution", "states:GetExecutionHistory")
+
+    def grant_inspect(self, grantee: iam.IGrantable) -> None:
+        """Allow to find out how executions ended."""
+        self._grant(grantee, "states:DescribeExecution", "states:GetExecutionHistory")
+
+    def _grant(self, grantee: iam.IGrantable, *actions: str) -> None:
+        """Grant what `machine.grant_execution` would, with the ARN that the templates of deployed stacks have."""
+        iam.Grant.add_to_principal(grantee=grantee, actions=[*actions], resource_arns=[self._executions])
