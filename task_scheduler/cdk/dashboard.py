@@ -34,7 +34,7 @@ class Dashboard(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         each = functions.items()
-        cloudwatch.Dashboard(
+        self.dashboard: Final = cloudwatch.Dashboard(
             self,
             "Page",
             dashboard_name=f"{Aws.STACK_NAME}-{Aws.REGION}",

@@ -27,16 +27,19 @@ class Subscribers(Construct):
             Acknowledgment(id="AwsSolutions-SQS3", reason="It is itself where dead letters go, those of subscriptions"),
             Acknowledgment(id="Serverless-SQSRedrivePolicy", reason="Where dead letters go needs none of its own"),
         )
+        self.subscriptions: Final[list[sns.Subscription]] = []
         for endpoint in endpoints:
             protocol = sns.SubscriptionProtocol[subscription_protocol(endpoint).upper()]
-            sns.Subscription(
-                self,
-                _id(endpoint),
-                topic=topic,
-                protocol=protocol,
-                endpoint=endpoint,
-                raw_message_delivery=True if protocol in _RAW else None,
-                dead_letter_queue=self.dead_letters,
+            self.subscriptions.append(
+                sns.Subscription(
+                    self,
+                    _id(endpoint),
+                    topic=topic,
+                    protocol=protocol,
+                    endpoint=endpoint,
+                    raw_message_delivery=True if protocol in _RAW else None,
+                    dead_letter_queue=self.dead_letters,
+                )
             )
             if protocol is sns.SubscriptionProtocol.LAMBDA:
                 self._permit(endpoint, topic)

@@ -34,7 +34,7 @@ class Sweeper(Construct):
         # Neither EventBridge nor Lambda may keep an invocation for later, as both would for hours: after a shortage of
         # execution environments all that had been missed would run at once.
         self.function.configure_async_invoke(max_event_age=_MAX_AGE, retry_attempts=0)
-        events.Rule(
+        self.rule: Final = events.Rule(
             self,
             "EveryMinute",
             schedule=events.Schedule.rate(Duration.minutes(1)),
