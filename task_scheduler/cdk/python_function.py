@@ -7,11 +7,15 @@ from typing import Final, cast
 
 import aws_cdk as cdk
 import jsii
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from task_scheduler.aws import schema
 from task_scheduler.cdk.bundle import ROOT, bundle, packages
 from task_scheduler.cdk.service_metric import SERVICE
 
@@ -40,13 +44,38 @@ def function_code() -> lambda_.Code:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FunctionDefaults:
     """What all functions have in common."""
 
     code: lambda_.Code
     environment: Mapping[str, str]
     log_retention_days: int
+
+
+def engine_environment(  # noqa: PLR0913 - keyword-only, and each is a variable
+    *,
+    tasks: dynamodb.ITable,
+    events: dynamodb.ITable,
+    machine: sfn.IStateMachine,
+    secret: secretsmanager.ISecret | None,
+    arming_window_days: float,
+    task_retention_days: int,
+    event_retention_days: int,
+) -> dict[str, str]:
+    """Return the variables that every function reads at its start. They name the resources and grant nothing.
+
+    Without a secret the API accepts every request.
+    """
+    environment = {
+        schema.TASKS_TABLE: tasks.table_name,
+        schema.EVENTS_TABLE: events.table_name,
+        schema.STATE_MACHINE_ARN: machine.state_machine_arn,
+        schema.ARMING_WINDOW_DAYS: str(arming_window_days),
+        schema.TASK_RETENTION_DAYS: str(task_retention_days),
+        schema.EVENT_RETENTION_DAYS: str(event_retention_days),
+    }
+    return environment | ({schema.SECRET_ARN: secret.secret_arn} if secret else {})
 
 
 class PythonFunction(lambda_.Function):
