@@ -33,6 +33,8 @@ def bundle(folder: Path) -> None:
 
 def packages() -> list[Distribution]:
     """Return the packages of the lock as they are installed; raises BundleError where one is not."""
+    if not LOCK.is_file():  # a wheel has neither the lock nor the handlers
+        raise BundleError(f"{LOCK} is missing. Install task-scheduler from its checkout, by pip install --editable.")
     return [_installed(name, version) for name, version in _PINNED.findall(LOCK.read_text())]
 
 
