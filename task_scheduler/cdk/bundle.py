@@ -1,4 +1,4 @@
-"""What the functions carry: our code and the pinned packages of this environment. No Docker, no network."""
+"""Bundles the code of the functions: this project and its pinned packages. Needs neither Docker nor network."""
 
 import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -16,7 +16,7 @@ _PINNED: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 class BundleError(RuntimeError):
-    """The environment does not hold what the functions must carry; `make` sets it up."""
+    """The environment lacks a file or package that the functions need; `make` sets it up."""
 
 
 def bundle(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The events table: what was emitted, in order, for `GET /events`."""
+"""The events table: the log of emitted events that `GET /events` reads."""
 
 from typing import Final
 
@@ -35,7 +35,7 @@ class EventLogTable(Construct):
         self._grant(grantee, *_READ)
 
     def grant_append(self, grantee: iam.IGrantable) -> None:
-        """Allow to append events, which includes to read them."""
+        """Allow to append events, which includes reading them."""
         self._grant(grantee, *_READ, "dynamodb:UpdateItem")
 
     def _grant(self, grantee: iam.IGrantable, *actions: str) -> None:

@@ -48,8 +48,8 @@ class AlarmTopic(sns.Topic):
 class Monitoring(Construct):
     """Alarms on what the sweeper counts, on what could not be delivered or recorded, and on the functions.
 
-    Without data none goes off, but for that of the sweeper: a queue that was never used has no metrics. With an email
-    address each is sent there when it goes off and when it is over; without, add the actions that suit you.
+    Missing data sets off only the alarm of the sweeper: a queue that was never used has no metrics. With an email
+    address, each alarm is sent there when it goes off and when it is over; without, add your own actions to `alarms`.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only, and each is watched
@@ -86,7 +86,7 @@ class Monitoring(Construct):
             )
         self._alarm(
             "SweeperSilent",
-            # Not its invocations, which count those that failed: it writes this figure when a sweep has ended.
+            # The metric Invocations includes failed ones; the function writes this one at the end of a sweep.
             service_metric(schema.OVERDUE, period=_LONGER, statistic="SampleCount"),
             "The sweeper has not completed a sweep for five minutes: nothing that dies is started again or reported.",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,

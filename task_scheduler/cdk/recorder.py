@@ -1,4 +1,4 @@
-"""The recorder: takes every emitted event off the topic and writes it down."""
+"""The recorder: appends every event of the topic to the event log."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS: Final = 30
 
 
 class Recorder(Construct):
-    """Topic -> queue -> function; what cannot be recorded in ten attempts is set aside for two weeks."""
+    """Topic -> queue -> function. After ten attempts, an event is a dead letter, stored for two weeks."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Recorder(Construct):
         events = queue(
             self,
             "Events",
-            # Six times the function's timeout, so that a throttled batch is not handed out twice:
+            # Six times the function's timeout, so that a throttled batch is not delivered twice:
             # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
             visibility_timeout=Duration.seconds(6 * TIMEOUT_SECONDS),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=10),

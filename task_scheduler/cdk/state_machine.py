@@ -1,4 +1,4 @@
-"""The state machine: one execution a task waits until it is due and publishes its message."""
+"""The state machine: one execution for each task, which waits until the task is due and publishes its message."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ class ExecutionStateMachine(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, log_retention_days: int) -> None:
         super().__init__(scope, construct_id)
         wait = sfn.Wait(self, schema.WAIT_UNTIL_DUE, time=sfn.WaitTime.timestamp_path(f"$.{schema.WAIT_UNTIL}"))
-        # Not tasks.SnsPublish: it wants the attributes' names when it is synthesised, and tags have any.
+        # Not tasks.SnsPublish, which needs the names of the attributes at synthesis: tags can have any name.
         publish = sfn.CustomState(
             self,
             schema.PUBLISH_MESSAGE,
@@ -53,7 +53,7 @@ class ExecutionStateMachine(Construct):
             state_machine_name=name,
             definition_body=sfn.DefinitionBody.from_chainable(wait.next(publish)),
             logs=sfn.LogOptions(
-                # Log groups with this prefix need no line each in a policy of the account that is soon full:
+                # With this prefix, log groups share one line in the account's resource policy, whose size is limited:
                 # https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
                 destination=log_group_of(
                     self,

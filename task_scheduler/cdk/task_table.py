@@ -1,4 +1,4 @@
-"""The tasks table: the truth about every task."""
+"""The tasks table: the source of truth for every task."""
 
 from typing import Final
 
