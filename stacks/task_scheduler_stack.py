@@ -1,23 +1,23 @@
-"""The architecture diagram as code: the boxes, who may call whom, and what a deployment says of itself."""
+"""The architecture diagram as code: the boxes, which of them calls which, and what the stack records and prints."""
 
 import json
 from hashlib import sha256
 from typing import cast
 
 import aws_cdk as cdk
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.deployment_file import METADATA
 from stacks.settings import Settings
-from task_scheduler.aws import schema
 from task_scheduler.cdk.api import Api
 from task_scheduler.cdk.dashboard import Dashboard
 from task_scheduler.cdk.event_log import EventLogTable
 from task_scheduler.cdk.events_topic import EventsTopic
 from task_scheduler.cdk.monitoring import Monitoring
-from task_scheduler.cdk.python_function import FunctionDefaults, function_code
+from task_scheduler.cdk.python_function import FunctionDefaults, engine_environment, function_code
 from task_scheduler.cdk.recorder import Recorder
-from task_scheduler.cdk.secret import Secret
+from task_scheduler.cdk.secret import ApiSecret
 from task_scheduler.cdk.state_machine import ExecutionStateMachine
 from task_scheduler.cdk.subscribers import Subscribers
 from task_scheduler.cdk.sweeper import Sweeper
@@ -25,37 +25,32 @@ from task_scheduler.cdk.task_table import TaskTable
 
 
 class TaskSchedulerStack(cdk.Stack):
-    """client -> api -> tasks, timer -> topic -> your subscribers, recorder -> event log -> client."""
+    """client -> api -> tasks, state machine -> topic -> your subscribers, recorder -> event log -> client.
+
+    The construct ids are part of the names of deployed resources: a new id replaces the resource.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id, description="Task Scheduler: emits each message at its time")
-        # By this the next deployment notices which settings it would reset.
-        record = json.dumps(settings.changed())
-        self.template_options.metadata = {METADATA: record}
-
-        tables = {"production": settings.production, "keep": settings.keep_tables}
-        tasks = TaskTable(self, "Registry", **tables)
-        events = EventLogTable(self, "EventLog", **tables)
+        tasks = TaskTable(self, "Registry", production=settings.production, keep=settings.keep_tables)
+        events = EventLogTable(self, "EventLog", production=settings.production, keep=settings.keep_tables)
         topic = EventsTopic(self, "Delivery").topic
-        # CloudFormation updates no stack for a change of that section alone, but for one of a resource's metadata:
-        # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/metadata-section-structure.html
-        # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html
-        cast("cdk.CfnResource", topic.node.default_child).add_metadata(METADATA, sha256(record.encode()).hexdigest())
         timer = ExecutionStateMachine(self, "Timer", topic=topic, log_retention_days=settings.log_retention_days)
-        secret = Secret(self, "Secret").secret if settings.secret else None
+        secret = ApiSecret(self, "Secret") if settings.secret else None
 
-        environment = {
-            schema.TASKS_TABLE: tasks.table.table_name,
-            schema.EVENTS_TABLE: events.table.table_name,
-            schema.STATE_MACHINE_ARN: timer.machine.state_machine_arn,
-            schema.ARMING_WINDOW_DAYS: str(settings.arming_window_days),
-            schema.TASK_RETENTION_DAYS: str(settings.task_retention_days),
-            schema.EVENT_RETENTION_DAYS: str(settings.event_retention_days),
-        }
-        if secret:
-            environment[schema.SECRET_ARN] = secret.secret_arn
-        # The same for all: to know a name is not to be allowed to use it.
-        defaults = FunctionDefaults(function_code(), environment, settings.log_retention_days)
+        defaults = FunctionDefaults(
+            code=function_code(),
+            environment=engine_environment(
+                tasks=tasks.table,
+                events=events.table,
+                machine=timer.machine,
+                secret=secret.secret if secret else None,
+                arming_window_days=settings.arming_window_days,
+                task_retention_days=settings.task_retention_days,
+                event_retention_days=settings.event_retention_days,
+            ),
+            log_retention_days=settings.log_retention_days,
+        )
         api = Api(
             self,
             "Api",
@@ -70,6 +65,23 @@ class TaskSchedulerStack(cdk.Stack):
             self, "Recorder", defaults=defaults, topic=topic, max_concurrency=settings.recorder_concurrency
         )
         sweeper = Sweeper(self, "Sweeper", defaults=defaults)
+
+        for function in (api.function, sweeper.function):
+            tasks.grant_read_write(function)
+            timer.grant_start(function)
+        timer.grant_stop(api.function)
+        timer.grant_inspect(sweeper.function)
+        events.grant_read(api.stream)
+        tasks.grant_read_payloads(api.stream)
+        tasks.grant_update(recorder.function)
+        for writer in (recorder.function, sweeper.function):  # the sweeper records what the recorder could not
+            events.grant_append(writer)
+            # An upgrade replaces the readers before the writers, whose new kinds of rows the old readers do not know.
+            writer.node.add_dependency(api.stream)
+        if secret:
+            for function in (api.function, api.stream):
+                secret.grant_read(function)
+
         dead_letters = {"NotRecorded": recorder.dead_letters}
         if settings.subscribers:
             subscribers = Subscribers(self, "Subscribers", topic=topic, endpoints=settings.subscribers)
@@ -98,34 +110,31 @@ class TaskSchedulerStack(cdk.Stack):
                 events=recorder.events,
             )
 
-        for reader in (api.function, sweeper.function):
-            reader.allow("dynamodb:Query", on=tasks.by_due_arn)
-            reader.allow("dynamodb:BatchGetItem", on=tasks.table.table_arn)
-        api.function.allow("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", on=tasks.table.table_arn)
-        api.function.allow("states:StartExecution", on=timer.machine.state_machine_arn)
-        api.function.allow("states:StopExecution", "states:GetExecutionHistory", on=timer.execution_arns)
-        # It seals sequence numbers that are missing.
-        api.stream.allow("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", on=events.table.table_arn)
-        api.stream.allow(
-            "dynamodb:BatchGetItem", on=tasks.table.table_arn
-        )  # the text of large events is with their tasks
-
-        sweeper.function.allow("states:StartExecution", on=timer.machine.state_machine_arn)
-        sweeper.function.allow("states:DescribeExecution", "states:GetExecutionHistory", on=timer.execution_arns)
-        sweeper.function.allow("dynamodb:GetItem", "dynamodb:PutItem", on=tasks.table.table_arn)
-        recorder.function.allow("dynamodb:GetItem", on=tasks.table.table_arn)
-        for writer in (recorder.function, sweeper.function):  # the sweeper records what the recorder could not
-            writer.allow("dynamodb:UpdateItem", on=tasks.table.table_arn)
-            writer.allow(
-                "dynamodb:GetItem",
-                "dynamodb:Query",
-                "dynamodb:PutItem",
-                "dynamodb:UpdateItem",
-                on=events.table.table_arn,
+        self._record(settings, topic)
+        self._acknowledge()
+        self._output("ApiUrl", api.rest.url, "Where the API answers")
+        self._output("TopicArn", topic.topic_arn, "Subscribe here to what is emitted")
+        self._output("StateMachineArn", timer.machine.state_machine_arn, "One execution for each waiting task")
+        if secret:
+            self._output("SecretArn", secret.secret.secret_arn, "What to send as x-pd-secret")
+        else:
+            cdk.Annotations.of(self).add_warning_v2(
+                "task-scheduler:no-secret",
+                f"Without a secret, anyone who knows the URL of {settings.stack} may schedule and cancel.",
             )
-            # In an upgrade, readers are replaced before those who write what the old readers do not know.
-            writer.node.add_dependency(api.stream)
 
+    def _record(self, settings: Settings, topic: sns.Topic) -> None:
+        """Store the settings in the template, where the next deployment finds which of them it would reset.
+
+        CloudFormation updates no stack for a change of that section alone, but for one of a resource's metadata:
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/metadata-section-structure.html
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html
+        """
+        record = json.dumps(settings.changed())
+        self.template_options.metadata = {METADATA: record}
+        cast("cdk.CfnResource", topic.node.default_child).add_metadata(METADATA, sha256(record.encode()).hexdigest())
+
+    def _acknowledge(self) -> None:
         cdk.Validations.of(self).acknowledge(
             cdk.Acknowledgment(
                 id="AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>"
@@ -134,20 +143,5 @@ class TaskSchedulerStack(cdk.Stack):
             )
         )
 
-        cdk.CfnOutput(self, "ApiUrl", value=api.rest.url, description="Where the API answers")
-        cdk.CfnOutput(self, "TopicArn", value=topic.topic_arn, description="Subscribe here to what is emitted")
-        cdk.CfnOutput(
-            self,
-            "StateMachineArn",
-            value=timer.machine.state_machine_arn,
-            description="One execution for each waiting task",
-        )
-        if secret:
-            for function in (api.function, api.stream):
-                function.allow("secretsmanager:GetSecretValue", on=secret.secret_arn)
-            cdk.CfnOutput(self, "SecretArn", value=secret.secret_arn, description="What to send as x-pd-secret")
-        else:
-            cdk.Annotations.of(self).add_warning_v2(
-                "task-scheduler:no-secret",
-                f"Without a secret, anyone who knows the URL of {settings.stack} may schedule and cancel.",
-            )
+    def _output(self, name: str, value: str, description: str) -> None:
+        cdk.CfnOutput(self, name, value=value, description=description)

@@ -1,1 +1,1 @@
-"""The boxes of the architecture diagram, one file each; who may call whom is said in the stack, not here."""
+"""The CDK constructs, one file for each box of the architecture diagram. A stack connects them and grants access."""

@@ -1,4 +1,4 @@
-"""The HTTP API: one function for all routes, and one of its own for the stream of events."""
+"""The HTTP API: one function for `GET /events`, which long-polls, and one for all other routes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,13 +20,13 @@ POLLS_PER_SECOND_AND_LISTENER: Final = 0.4
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayError:
-    """An error response that API Gateway makes itself, in the one format of our errors."""
+    """An error response that API Gateway makes itself, in the format of the errors of this API."""
 
     type: apigateway.ResponseType
     sentence: str
-    """As JSON, or one of the variables of API Gateway."""
+    """JSON, or a variable of API Gateway."""
     status: int | None = None
-    """None: the status of the type."""
+    """None stands for the default status of the type."""
     retry_after_s: int | None = None
 
 
@@ -61,7 +61,7 @@ GATEWAY_ERRORS: Final = (
 
 
 class Api(Construct):
-    """A REST API with a regional endpoint: an edge-optimised one refuses a GET with a body."""
+    """A REST API with a regional endpoint: an edge-optimised one rejects a GET with a body."""
 
     def __init__(  # noqa: PLR0913 - keyword-only limits
         self,
@@ -99,9 +99,9 @@ class Api(Construct):
             "Rest",
             rest_api_name=name,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
-            # The functions get the body's bytes as they came: bad UTF-8 is refused, not replaced.
+            # The functions get the unchanged bytes of the body, so that they reject bad UTF-8 instead of replacing it.
             binary_media_types=["*/*"],
-            # There is one role for CloudWatch in an account and region; ours would be that of all APIs.
+            # An account has one role for CloudWatch in a region: this API would set it for all others.
             cloud_watch_role=False,
             deploy_options=apigateway.StageOptions(
                 stage_name=STAGE,
@@ -115,7 +115,7 @@ class Api(Construct):
                 },
             ),
         )
-        api.node.try_remove_child("Endpoint")  # an output that CDK names; the stack names its own
+        api.node.try_remove_child("Endpoint")  # an output with a name of the CDK's; the stack defines its own
         answer = integration(self.function)
         events = api.root.add_resource(EVENTS)
         for method in ("GET", "HEAD"):
@@ -149,5 +149,5 @@ class Api(Construct):
 
 
 def integration(function: PythonFunction) -> apigateway.LambdaIntegration:
-    """Hand whole requests to the function; it may be called by this API, from any of its methods."""
+    """Forward whole requests to the function, which any method of this API may invoke."""
     return apigateway.LambdaIntegration(function, scope_permission_to_method=False)

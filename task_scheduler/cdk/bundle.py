@@ -1,4 +1,4 @@
-"""What the functions carry: our code and the pinned packages of this environment. No Docker, no network."""
+"""Bundles the code of the functions: this project and its pinned packages. Needs neither Docker nor network."""
 
 import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -16,7 +16,7 @@ _PINNED: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 class BundleError(RuntimeError):
-    """The environment does not hold what the functions must carry; `make` sets it up."""
+    """The environment lacks a file or package that the functions need; `make` sets it up."""
 
 
 def bundle(folder: Path) -> None:
@@ -33,6 +33,8 @@ def bundle(folder: Path) -> None:
 
 def packages() -> list[Distribution]:
     """Return the packages of the lock as they are installed; raises BundleError where one is not."""
+    if not LOCK.is_file():  # a wheel has neither the lock nor the handlers
+        raise BundleError(f"{LOCK} is missing. Install task-scheduler from its checkout, by pip install --editable.")
     return [_installed(name, version) for name, version in _PINNED.findall(LOCK.read_text())]
 
 

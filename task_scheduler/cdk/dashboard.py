@@ -19,7 +19,7 @@ _PERIOD: Final = Duration.minutes(1)
 
 
 class Dashboard(Construct):
-    """Named after the stack and its region, since the dashboards of all regions of an account share their names."""
+    """A dashboard named after the stack and its region, as its name is unique in an account, not in a region."""
 
     def __init__(  # noqa: PLR0913 - keyword-only, and each is a box of the diagram
         self,
@@ -34,7 +34,7 @@ class Dashboard(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         each = functions.items()
-        cloudwatch.Dashboard(
+        self.dashboard: Final = cloudwatch.Dashboard(
             self,
             "Page",
             dashboard_name=f"{Aws.STACK_NAME}-{Aws.REGION}",

@@ -1,4 +1,4 @@
-"""What SNS may deliver to. Knows nothing of CDK."""
+"""The endpoints that a topic can deliver to: their syntax, and the SNS protocol of each."""
 
 import re
 from typing import Final
@@ -8,13 +8,13 @@ _ARN: Final = r"arn:aws[a-z-]*:{}:[a-z0-9-]+:\d{{12}}:{}"
 SUBSCRIBERS: Final = {
     "https": re.compile(r"https://[^\s/]+\S*"),
     "email": re.compile(r"[^\s@:/<>\[\]()\"',;]+@[^\s@:/<>\[\]()\"',;]+\.[^\s@:/<>\[\]()\"',;]+"),
-    "sqs": re.compile(_ARN.format("sqs", r"[\w-]{1,80}"), re.ASCII),  # no FIFO queue hears a standard topic
+    "sqs": re.compile(_ARN.format("sqs", r"[\w-]{1,80}"), re.ASCII),  # FIFO queues need a FIFO topic
     "lambda": re.compile(_ARN.format("lambda", r"function:[\w-]{1,64}(:[\w-]{1,128})?"), re.ASCII),
 }
 
 
 def subscription_protocol(endpoint: str) -> str:
-    """Return what SNS calls this kind of endpoint; raises ValueError for any other kind."""
+    """Return the SNS protocol of an endpoint; raises ValueError if it is not one of the supported kinds."""
     for protocol, pattern in SUBSCRIBERS.items():
         if pattern.fullmatch(endpoint) and host_of(endpoint) is not None:
             return protocol
@@ -24,7 +24,7 @@ def subscription_protocol(endpoint: str) -> str:
 
 
 def host_of(endpoint: str) -> str | None:
-    """Return the host of a URL, "" for what is none; None where it cannot be read."""
+    """Return the host of a URL: "" if the text is not a URL, None if the URL is malformed."""
     try:
         return urlsplit(endpoint).hostname or ""
     except ValueError:

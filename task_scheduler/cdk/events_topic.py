@@ -1,4 +1,4 @@
-"""The topic that every emitted event goes out on."""
+"""The topic that every event is published to."""
 
 from typing import Final
 
@@ -10,10 +10,9 @@ from constructs import Construct
 class EventsTopic(Construct):
     """The topic; TLS only, encrypted at rest with AWS's own key for SNS.
 
-    A key of ours would cost a dollar a month and a grant to each publisher, and who disabled it would stop
-    all messages. With AWS's key each role of this account that may publish can; what it shuts out are AWS
-    services as publishers (alarms, buckets), and none publishes here. Subscribers need no key: SNS decrypts
-    before it delivers.
+    A customer-managed key would cost a dollar a month and need a grant for each publisher, and disabling it would stop
+    all messages. With AWS's key, every role of this account that may publish can do so. AWS services (alarms, buckets)
+    cannot publish, and none does. Subscribers need no key: SNS decrypts before it delivers.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:

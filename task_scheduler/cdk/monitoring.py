@@ -1,4 +1,4 @@
-"""The alarms."""
+"""The alarms, and the topic that they publish to."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -22,11 +22,34 @@ _PERIOD: Final = Duration.minutes(1)  # the sweeper's
 _LONGER: Final = Duration.minutes(5)
 
 
+class AlarmTopic(sns.Topic):
+    """A topic that alarms publish to, and an address that gets them once it is confirmed."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, email: str) -> None:
+        super().__init__(scope, construct_id, enforce_ssl=True)
+        self.add_subscription(subscriptions.EmailSubscription(email))
+        self.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sns:Publish"],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                resources=[self.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+        Validations.of(self).acknowledge(
+            # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
+            Acknowledgment(id="AwsSolutions-SNS2", reason="Alarms cannot use AWS's key, and their words are no secret"),
+            Acknowledgment(
+                id="Serverless-SNSRedrivePolicy", reason="CloudWatch still shows the alarm that was not mailed"
+            ),
+        )
+
+
 class Monitoring(Construct):
     """Alarms on what the sweeper counts, on what could not be delivered or recorded, and on the functions.
 
-    Without data none goes off, but for that of the sweeper: a queue that was never used has no metrics. With an email
-    address each is sent there when it goes off and when it is over; without, add the actions that suit you.
+    Missing data sets off only the alarm of the sweeper: a queue that was never used has no metrics. With an email
+    address, each alarm is sent there when it goes off and when it is over; without, add your own actions to `alarms`.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only, and each is watched
@@ -41,7 +64,8 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.alarms: Final[list[cloudwatch.Alarm]] = []
-        self._action: Final = actions.SnsAction(_alarm_topic(self, email)) if email else None
+        self.topic: Final = AlarmTopic(self, "Mailbox", email=email) if email else None
+        self._action: Final = actions.SnsAction(self.topic) if self.topic else None
         self._alarm(
             "Failed",
             service_metric(Metric.FAILED),
@@ -62,7 +86,7 @@ class Monitoring(Construct):
             )
         self._alarm(
             "SweeperSilent",
-            # Not its invocations, which count those that failed: it writes this figure when a sweep has ended.
+            # The metric Invocations includes failed ones; the function writes this one at the end of a sweep.
             service_metric(schema.OVERDUE, period=_LONGER, statistic="SampleCount"),
             "The sweeper has not completed a sweep for five minutes: nothing that dies is started again or reported.",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
@@ -127,26 +151,6 @@ class Monitoring(Construct):
             alarm.add_alarm_action(self._action)
             alarm.add_ok_action(self._action)
         self.alarms.append(alarm)
-
-
-def _alarm_topic(scope: Construct, email: str) -> sns.Topic:
-    """Define a topic that alarms publish to and an address that hears it, once it is confirmed."""
-    topic = sns.Topic(scope, "Mailbox", enforce_ssl=True)
-    topic.add_subscription(subscriptions.EmailSubscription(email))
-    topic.add_to_resource_policy(
-        iam.PolicyStatement(
-            actions=["sns:Publish"],
-            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-            resources=[topic.topic_arn],
-            conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
-        )
-    )
-    Validations.of(topic).acknowledge(
-        # https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
-        Acknowledgment(id="AwsSolutions-SNS2", reason="Alarms cannot use AWS's key, and their words are no secret"),
-        Acknowledgment(id="Serverless-SNSRedrivePolicy", reason="CloudWatch still shows the alarm that was not mailed"),
-    )
-    return topic
 
 
 def _states(name: str) -> cloudwatch.Metric:

@@ -1,4 +1,4 @@
-"""A function of this project: one runtime, one asset, one way to log; the stack says what it may call."""
+"""What the Lambda functions share: runtime, code, variables and logging."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,11 +7,15 @@ from typing import Final, cast
 
 import aws_cdk as cdk
 import jsii
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from task_scheduler.aws import schema
 from task_scheduler.cdk.bundle import ROOT, bundle, packages
 from task_scheduler.cdk.service_metric import SERVICE
 
@@ -20,7 +24,7 @@ RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
 
 @jsii.implements(cdk.ILocalBundling)
 class _Bundler:
-    """Called by CDK in place of the Docker image it has to be given; once, also for several stacks."""
+    """The CDK calls it instead of the Docker image that it requires; once, also for several stacks."""
 
     def try_bundle(self, output_dir: str, *_options: object, **_image: object) -> bool:
         bundle(Path(output_dir))
@@ -28,9 +32,9 @@ class _Bundler:
 
 
 def function_code() -> lambda_.Code:
-    """Bundle what all functions share into one asset, known by the hash of what is in it.
+    """Bundle the code of all functions into one asset, identified by the hash of its content.
 
-    Raises BundleError here, not in the callback of CDK: what is raised there arrives as an error of jsii.
+    Raises BundleError here and not in the callback of the CDK, where jsii would replace it by an error of its own.
     """
     packages()
     return lambda_.Code.from_asset(
@@ -40,17 +44,42 @@ def function_code() -> lambda_.Code:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FunctionDefaults:
-    """What all functions have in common."""
+    """The properties that all functions of a stack share."""
 
     code: lambda_.Code
     environment: Mapping[str, str]
     log_retention_days: int
 
 
+def engine_environment(  # noqa: PLR0913 - keyword-only, and each is a variable
+    *,
+    tasks: dynamodb.ITable,
+    events: dynamodb.ITable,
+    machine: sfn.IStateMachine,
+    secret: secretsmanager.ISecret | None,
+    arming_window_days: float,
+    task_retention_days: int,
+    event_retention_days: int,
+) -> dict[str, str]:
+    """Return the variables that every function reads at its start. They name the resources and grant nothing.
+
+    Without a secret the API accepts every request.
+    """
+    environment = {
+        schema.TASKS_TABLE: tasks.table_name,
+        schema.EVENTS_TABLE: events.table_name,
+        schema.STATE_MACHINE_ARN: machine.state_machine_arn,
+        schema.ARMING_WINDOW_DAYS: str(arming_window_days),
+        schema.TASK_RETENTION_DAYS: str(task_retention_days),
+        schema.EVENT_RETENTION_DAYS: str(event_retention_days),
+    }
+    return environment | ({schema.SECRET_ARN: secret.secret_arn} if secret else {})
+
+
 class PythonFunction(lambda_.Function):
-    """A function with a role and a log group of its own; at first it may write to that log group, no more."""
+    """A function with its own role and log group. At first the role may write to that log group only."""
 
     def __init__(  # noqa: PLR0913 - keyword-only, and each is needed by each function
         self,
@@ -100,13 +129,9 @@ class PythonFunction(lambda_.Function):
             ),
         )
 
-    def allow(self, *actions: str, on: str) -> None:
-        """Allow the function these calls on this resource."""
-        self.add_to_role_policy(iam.PolicyStatement(actions=[*actions], resources=[on]))
-
 
 def log_group_of(scope: Construct, construct_id: str, *, retention_days: int, name: str | None = None) -> logs.LogGroup:
-    """Define a log group that goes when the stack goes."""
+    """Define a log group that is deleted with the stack."""
     log_group = logs.LogGroup(scope, construct_id, log_group_name=name, removal_policy=cdk.RemovalPolicy.DESTROY)
     cast("logs.CfnLogGroup", log_group.node.default_child).retention_in_days = retention_days
     return log_group

@@ -1,4 +1,4 @@
-"""What all queues have in common."""
+"""The properties that all queues share."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
@@ -12,7 +12,7 @@ def queue(
     visibility_timeout: Duration | None = None,
     dead_letter_queue: sqs.DeadLetterQueue | None = None,
 ) -> sqs.Queue:
-    """Define a queue; TLS only, encrypted with SQS's own key (free), kept as long as SQS can."""
+    """Define a queue; TLS only, encrypted with SQS's own key (free), with the longest retention that SQS has."""
     return sqs.Queue(
         scope,
         construct_id,

@@ -1,4 +1,4 @@
-"""The recorder: takes every emitted event off the topic and writes it down."""
+"""The recorder: appends every event of the topic to the event log."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS: Final = 30
 
 
 class Recorder(Construct):
-    """Topic -> queue -> function; what cannot be recorded in ten attempts is set aside for two weeks."""
+    """Topic -> queue -> function. After ten attempts, an event is a dead letter, stored for two weeks."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Recorder(Construct):
         events = queue(
             self,
             "Events",
-            # Six times the function's timeout, so that a throttled batch is not handed out twice:
+            # Six times the function's timeout, so that a throttled batch is not delivered twice:
             # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
             visibility_timeout=Duration.seconds(6 * TIMEOUT_SECONDS),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=10),
@@ -49,7 +49,7 @@ class Recorder(Construct):
         # Not event_sources.SqsEventSource, which grants more than Lambda needs; but under the same name, as an upgrade
         # cannot put a mapping of another name in place of this one. What Lambda needs is listed here:
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-lambda-function-trigger.html
-        self.function.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", on=events.queue_arn)
+        events.grant(self.function, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
         self.function.add_event_source_mapping(
             f"SqsEventSource:{Names.node_unique_id(events.node)}",
             event_source_arn=events.queue_arn,

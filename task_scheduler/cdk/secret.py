@@ -3,12 +3,13 @@
 from typing import Final
 
 from aws_cdk import Acknowledgment, Aws, Validations
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 
-class Secret(Construct):
-    """A generated secret of 40 letters and digits; nobody has to see it, and it is in no template."""
+class ApiSecret(Construct):
+    """A generated secret of 40 letters and digits; the template does not contain it."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
@@ -30,3 +31,9 @@ class Secret(Construct):
             )
         )
         self.secret: Final = secret
+
+    def grant_read(self, grantee: iam.IGrantable) -> None:
+        """Allow to read the value; `secretsmanager.Secret.grant_read` also allows to describe the secret."""
+        iam.Grant.add_to_principal(
+            grantee=grantee, actions=["secretsmanager:GetSecretValue"], resource_arns=[self.secret.secret_arn]
+        )

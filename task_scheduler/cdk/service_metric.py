@@ -1,4 +1,4 @@
-"""The metrics that the functions write themselves."""
+"""The custom metrics that the functions write."""
 
 from typing import Final
 
@@ -6,14 +6,14 @@ from aws_cdk import Aws, Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 SERVICE: Final = "task-scheduler"
-"""What Powertools calls us, in logs and as the dimension of metrics."""
+"""The service name of Powertools, in logs and as a dimension of metrics."""
 _PERIOD: Final = Duration.minutes(1)  # the sweeper's
 
 
 def service_metric(
     name: str, *, statistic: str = "Sum", period: Duration = _PERIOD, label: str | None = None
 ) -> cloudwatch.Metric:
-    """Return a metric of ours; Powertools adds the service as its dimension."""
+    """Return a custom metric; Powertools adds the service as its dimension."""
     return cloudwatch.Metric(
         namespace=Aws.STACK_NAME,
         metric_name=name,

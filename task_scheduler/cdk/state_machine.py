@@ -1,8 +1,9 @@
-"""The state machine: one execution a task waits until it is due and publishes its message."""
+"""The state machine: one execution for each task, which waits until the task is due and publishes its message."""
 
 from typing import Final
 
 from aws_cdk import Acknowledgment, Aws, Duration, Validations
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -23,7 +24,7 @@ class ExecutionStateMachine(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, log_retention_days: int) -> None:
         super().__init__(scope, construct_id)
         wait = sfn.Wait(self, schema.WAIT_UNTIL_DUE, time=sfn.WaitTime.timestamp_path(f"$.{schema.WAIT_UNTIL}"))
-        # Not tasks.SnsPublish: it wants the attributes' names when it is synthesised, and tags have any.
+        # Not tasks.SnsPublish, which needs the names of the attributes at synthesis: tags can have any name.
         publish = sfn.CustomState(
             self,
             schema.PUBLISH_MESSAGE,
@@ -52,7 +53,7 @@ class ExecutionStateMachine(Construct):
             state_machine_name=name,
             definition_body=sfn.DefinitionBody.from_chainable(wait.next(publish)),
             logs=sfn.LogOptions(
-                # Log groups with this prefix need no line each in a policy of the account that is soon full:
+                # With this prefix, log groups share one line in the account's resource policy, whose size is limited:
                 # https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
                 destination=log_group_of(
                     self,
@@ -66,7 +67,7 @@ class ExecutionStateMachine(Construct):
         )
         topic.grant_publish(machine)
         self.machine: Final = machine
-        self.execution_arns: Final = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}:*"
+        self._executions: Final = f"arn:{Aws.PARTITION}:states:{Aws.REGION}:{Aws.ACCOUNT_ID}:execution:{name}:*"
         Validations.of(machine).acknowledge(
             Acknowledgment(id="AwsSolutions-SF1", reason="All events would be a copy of every task; errors are enough"),
             Acknowledgment(id="AwsSolutions-SF2", reason="Traces end long before a wait does, and are paid for"),
@@ -76,3 +77,19 @@ class ExecutionStateMachine(Construct):
             ),
             Acknowledgment(id="AwsSolutions-IAM5[Resource::*]", reason="Log delivery has no narrower resource"),
         )
+
+    def grant_start(self, grantee: iam.IGrantable) -> None:
+        """Allow to start executions."""
+        self.machine.grant_start_execution(grantee)
+
+    def grant_stop(self, grantee: iam.IGrantable) -> None:
+        """Allow to stop executions, and to find out whether one has published before it was stopped."""
+        self._grant(grantee, "states:StopExecution", "states:GetExecutionHistory")
+
+    def grant_inspect(self, grantee: iam.IGrantable) -> None:
+        """Allow to find out how executions ended."""
+        self._grant(grantee, "states:DescribeExecution", "states:GetExecutionHistory")
+
+    def _grant(self, grantee: iam.IGrantable, *actions: str) -> None:
+        """Grant what `machine.grant_execution` would, with the ARN that the templates of deployed stacks have."""
+        iam.Grant.add_to_principal(grantee=grantee, actions=[*actions], resource_arns=[self._executions])

@@ -1,4 +1,4 @@
-"""Who hears every emitted event besides the recorder: the endpoints of the setting `subscribers`."""
+"""The subscriptions of the topic other than the recorder's: the endpoints that an operator configures."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -13,12 +13,12 @@ from constructs import Construct
 from task_scheduler.cdk.endpoints import subscription_protocol
 from task_scheduler.cdk.queues import queue
 
-# SNS leaves its envelope away for these, so that they get the event as it is; the others know no raw delivery.
+# The protocols that support raw delivery: the event without the envelope of SNS.
 _RAW: Final = (sns.SubscriptionProtocol.HTTPS, sns.SubscriptionProtocol.SQS)
 
 
 class Subscribers(Construct):
-    """The subscriptions, and one queue for what SNS could not deliver to any of them; each message says why."""
+    """The subscriptions, and one dead-letter queue for all of them; each message in it names the error."""
 
     def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic, endpoints: Sequence[str]) -> None:
         super().__init__(scope, construct_id)
@@ -27,22 +27,25 @@ class Subscribers(Construct):
             Acknowledgment(id="AwsSolutions-SQS3", reason="It is itself where dead letters go, those of subscriptions"),
             Acknowledgment(id="Serverless-SQSRedrivePolicy", reason="Where dead letters go needs none of its own"),
         )
+        self.subscriptions: Final[list[sns.Subscription]] = []
         for endpoint in endpoints:
             protocol = sns.SubscriptionProtocol[subscription_protocol(endpoint).upper()]
-            sns.Subscription(
-                self,
-                _id(endpoint),
-                topic=topic,
-                protocol=protocol,
-                endpoint=endpoint,
-                raw_message_delivery=True if protocol in _RAW else None,
-                dead_letter_queue=self.dead_letters,
+            self.subscriptions.append(
+                sns.Subscription(
+                    self,
+                    _id(endpoint),
+                    topic=topic,
+                    protocol=protocol,
+                    endpoint=endpoint,
+                    raw_message_delivery=True if protocol in _RAW else None,
+                    dead_letter_queue=self.dead_letters,
+                )
             )
             if protocol is sns.SubscriptionProtocol.LAMBDA:
                 self._permit(endpoint, topic)
 
     def _permit(self, function: str, topic: sns.ITopic) -> None:
-        """Let the topic call a function of this account and region; whom others let call is theirs to say."""
+        """Let the topic invoke a function of this account and region; elsewhere, its owner has to allow it."""
         arn = Arn.split(function, ArnFormat.COLON_RESOURCE_NAME)
         permission = lambda_.CfnPermission(
             self,
@@ -52,7 +55,7 @@ class Subscribers(Construct):
             principal="sns.amazonaws.com",
             source_arn=topic.topic_arn,
         )
-        # The account of a deployment is not known before it is made.
+        # The account is known at deployment only, not at synthesis.
         permission.cfn_options.condition = CfnCondition(
             self,
             f"{function}IsHere",
@@ -63,7 +66,7 @@ class Subscribers(Construct):
 
 
 def _id(endpoint: str) -> str:
-    """Return the id of a subscription; deployments print it, so it has no path of a URL, which may be secret."""
+    """Return the construct id of a subscription. It is printed, so it omits the path of a URL, which may be secret."""
     if not endpoint.startswith("https://"):
         return endpoint
     return f"https {urlsplit(endpoint).hostname} {sha256(endpoint.encode()).hexdigest()[:12]}"

@@ -1,4 +1,4 @@
-"""The sweeper: once a minute looks for tasks that the straight way has not served."""
+"""The sweeper: starts parked tasks and reconciles overdue ones, once a minute."""
 
 from typing import Final
 
@@ -9,11 +9,11 @@ from constructs import Construct
 
 from task_scheduler.cdk.python_function import FunctionDefaults, PythonFunction
 
-_MAX_AGE: Final = Duration.minutes(1)  # the shortest that both services take; by then the next one is due
+_MAX_AGE: Final = Duration.minutes(1)  # the minimum of both services; the next invocation is due by then
 
 
 class Sweeper(Construct):
-    """A rule and a function."""
+    """A rule that invokes a function every minute."""
 
     def __init__(
         self,
@@ -31,10 +31,10 @@ class Sweeper(Construct):
             description="Starts parked tasks and reconciles overdue ones",
             timeout_seconds=55,  # less than the minute between two runs
         )
-        # Neither EventBridge nor Lambda may keep an invocation for later, as both would for hours: after a shortage of
-        # execution environments all that had been missed would run at once.
+        # By default EventBridge and Lambda retry an invocation for hours: after a shortage of execution
+        # environments, all missed ones would run at once.
         self.function.configure_async_invoke(max_event_age=_MAX_AGE, retry_attempts=0)
-        events.Rule(
+        self.rule: Final = events.Rule(
             self,
             "EveryMinute",
             schedule=events.Schedule.rate(Duration.minutes(1)),

@@ -1,4 +1,4 @@
-"""What both tables have in common."""
+"""The properties that both tables share."""
 
 from aws_cdk import Acknowledgment, RemovalPolicy, Validations
 from aws_cdk import aws_dynamodb as dynamodb
@@ -8,7 +8,7 @@ from task_scheduler.aws import schema
 
 
 class Table(dynamodb.Table):
-    """A table paid by the request, encrypted with DynamoDB's own key (free); it forgets expired items.
+    """A table paid by the request, encrypted with DynamoDB's own key (free); it deletes expired items.
 
     `production`: point-in-time recovery and deletion protection. `keep`: it outlives its stack.
     """
@@ -44,7 +44,7 @@ class Table(dynamodb.Table):
 
 
 def _removal_policy(*, production: bool, keep: bool) -> RemovalPolicy:
-    """Keep the table when its stack goes, but not when the stack's creation fails: then it holds nothing.
+    """Keep the table when its stack is deleted, but not when the creation of the stack fails: it is empty then.
 
     A table with deletion protection is kept in any case: CloudFormation could not delete it, and the rollback of a
     creation, or the removal of the stack, would itself fail:

@@ -1,8 +1,9 @@
-"""The tasks table: the truth about every task."""
+"""The tasks table: the source of truth for every task."""
 
 from typing import Final
 
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from task_scheduler.aws import schema
@@ -10,7 +11,11 @@ from task_scheduler.cdk.table import Table
 
 
 class TaskTable(Construct):
-    """The tasks, found by id, and by state and due time through an index that holds the keys only."""
+    """The tasks, found by id, and by state and due time through an index that holds the keys only.
+
+    Its grants name single actions: those of `dynamodb.Table` also allow scans, deletes and streams, and reach the
+    table and all its indexes alike.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, production: bool, keep: bool) -> None:
         super().__init__(scope, construct_id)
@@ -22,7 +27,26 @@ class TaskTable(Construct):
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self.table: Final = table
-        self.by_due_arn: Final = f"{table.table_arn}/index/{schema.BY_DUE}"
+
+    def grant_read_write(self, grantee: iam.IGrantable) -> None:
+        """Allow to list, look up, add and change tasks."""
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["dynamodb:Query"],
+            resource_arns=[f"{self.table.table_arn}/index/{schema.BY_DUE}"],
+        )
+        self._grant(grantee, "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+
+    def grant_update(self, grantee: iam.IGrantable) -> None:
+        """Allow to look up and change tasks, not to list or add any."""
+        self._grant(grantee, "dynamodb:GetItem", "dynamodb:UpdateItem")
+
+    def grant_read_payloads(self, grantee: iam.IGrantable) -> None:
+        """Allow to read tasks whose ids are known: the payload of a large event is stored with its task only."""
+        self._grant(grantee, "dynamodb:BatchGetItem")
+
+    def _grant(self, grantee: iam.IGrantable, *actions: str) -> None:
+        iam.Grant.add_to_principal(grantee=grantee, actions=[*actions], resource_arns=[self.table.table_arn])
 
 
 def text(name: str) -> dynamodb.Attribute:

@@ -107,7 +107,7 @@ def synthesise(folder: Path, settings: Settings, *plugins: Callable[[cdk.App], I
         cdk.Validations.of(app).add_plugins(plugin(app))
     TaskSchedulerStack(app, settings.stack, settings=settings)
     app.synth()
-    return _read(folder, settings.stack)
+    return read_synthesis(folder, settings.stack)
 
 
 def shared_synthesis(factory: pytest.TempPathFactory, settings: Settings) -> Synthesis:
@@ -116,7 +116,7 @@ def shared_synthesis(factory: pytest.TempPathFactory, settings: Settings) -> Syn
     with FileLock(f"{folder}.lock"):
         if not (folder / "manifest.json").exists():  # the file that is written last
             synthesise(folder, settings)
-    return _read(folder, settings.stack)
+    return read_synthesis(folder, settings.stack)
 
 
 def singles(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -134,7 +134,8 @@ def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _read(folder: Path, stack: str) -> Synthesis:
+def read_synthesis(folder: Path, stack: str) -> Synthesis:
+    """Return what was synthesised into a folder for the stack of this name."""
     template = json.loads((folder / f"{stack}.template.json").read_text())
     return Synthesis(folder, template, _warnings(folder, stack))
 

@@ -123,6 +123,12 @@ def test_a_package_of_another_version_is_refused(tmp_path: Path, monkeypatch: py
         bundle(tmp_path / "asset")
 
 
+def test_an_installation_without_the_checkout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundling, "LOCK", tmp_path / "requirements" / "lambda.txt")
+    with pytest.raises(BundleError, match=r"lambda\.txt is missing\. Install task-scheduler from its checkout"):
+        bundle(tmp_path / "asset")
+
+
 def test_a_compiled_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = tmp_path / "lambda.txt"
     lock.write_text(f"uvloop=={version('uvloop')}\n")

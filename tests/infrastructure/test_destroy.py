@@ -63,7 +63,7 @@ def keep_apart(dynamodb: Any, name: str) -> None:  # noqa: ANN401 - a client
 
 def copy_missing(deployment: emulator.Deployment) -> None:
     """Copy the tasks that were left into the new table, by what docs/aws.md has for that."""
-    [block] = blocks((ROOT / "docs/aws.md").read_text(), "python")
+    [block] = [one for one in blocks((ROOT / "docs/aws.md").read_text(), "python") if "boto3" in one]
     scope: dict[str, Any] = {}
     exec(block, scope)  # noqa: S102 - our own page
     [new] = [name for name in names_of(deployment)["tables"] if "EventLog" not in name]
