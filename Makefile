@@ -71,23 +71,23 @@ audit: $(DEV) $(NODE) ## Ask both registries for known vulnerabilities of the lo
 	.venv/bin/pip-audit --requirement requirements/dev.txt --require-hashes --disable-pip --desc=off --progress-spinner=off
 	$(NPM) audit
 
-chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every task (ARGS='local --seconds 180 --seed 7')
-	@.venv/bin/python -m lab.chaos $(ARGS)
+chaos: $(DEV) $(NODE) ## Break both engines under load, and check every task (ARGS='local --seconds 180 --seed 7')
+	@.venv/bin/python -m lab chaos $(ARGS)
 
 load: $(DEV) ## Send a mixed load and report how long everything took (ARGS='--rate 500 --seconds 60 --streams 100')
-	@.venv/bin/python -m lab.load $(ARGS)
+	@.venv/bin/python -m lab load $(ARGS)
 
 bench: $(DEV) $(NODE) $(PEERS) ## Measure both engines beside others and write docs/benchmarks.md (ARGS='--rounds 3')
-	@.venv/bin/python -m lab.bench $(ARGS)
+	@.venv/bin/python -m lab bench $(ARGS)
 
 bench-local: $(DEV) ## Measure the local engine beside the limit (ARGS='--rounds 5')
-	@.venv/bin/python -m lab.bench local $(ARGS)
+	@.venv/bin/python -m lab bench local $(ARGS)
 
 bench-aws: $(DEV) $(NODE) ## Measure the AWS engine beside the bare calls, and count its own (ARGS=--quick writes nothing)
-	@.venv/bin/python -m lab.bench aws $(ARGS)
+	@.venv/bin/python -m lab bench aws $(ARGS)
 
 bench-peers: $(DEV) $(PEERS) ## Measure the local engine beside others of its kind (ARGS='--rounds 3', or --quick)
-	@.venv/bin/python -m lab.bench peers $(ARGS)
+	@.venv/bin/python -m lab bench peers $(ARGS)
 
 format: $(DEV) ## Format the code, and mend what lint can mend
 	.venv/bin/ruff format .

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from lab.bench.load import percentile
 from lab.bench.peers.contenders import OURS, PEERS, PEERS_PYTHON, Contender
 from lab.bench.peers.contest import Contest, running
 from lab.bench.peers.processes import PeerError
@@ -31,7 +32,6 @@ from lab.bench.peers.results import (
     accepted,
     report,
 )
-from lab.load.figures import percentile
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import httptools
 import uvloop
 
 from lab.bench.peers.protocol import APART_S, FAR_S, Peer, main, note
-from lab.load.connection import Connection, Target
+from lab.support.connection import Connection, Target
 
 _BATCH: Final = 100
 _DUE: Final = re.compile(rb'"due":([\d.]+)')
