@@ -5,14 +5,10 @@ from sys import executable
 
 import pytest
 
-from lab.bench.peers.contenders import OURS, PEERS
-from lab.bench.peers.contest import lateness
-from lab.bench.peers.measure import sync_ms
-from lab.bench.peers.ours import Ours, request, task
+from lab.bench.peers.contenders import OURS, PEERS, found, missing
 from lab.bench.peers.processes import PeerError, Process, memory_mib
 from lab.bench.peers.protocol import APART_S, Peer
-from lab.bench.peers.results import BURST_P99, CANCEL, Results, accepted, rivals
-from lab.bench.peers.servers import found, missing
+from lab.bench.peers.runner import BURST_P99, CANCEL, Results, accepted, lateness, rivals
 
 pytestmark = pytest.mark.lab
 
@@ -55,29 +51,29 @@ def test_lateness_is_of_the_tasks_asked_for_and_of_whole_lines(tmp_path: Path) -
 
 
 def test_a_rate_is_better_if_higher_and_the_rest_if_lower() -> None:
-    results, rate = Results(100), accepted(8)
+    results, rate, peer = Results(100), accepted(8), PEERS[0]
     for ours, theirs in ((90.0, 40.0), (100.0, 50.0), (500.0, 60.0)):
-        results.add(rate, OURS.name, ours)
-        results.add(rate, "huey", theirs)
-        results.add(BURST_P99, OURS.name, ours)
-        results.add(BURST_P99, "huey", theirs)
-    assert results.lead(rate, ["huey", "Celery"]) == "2.00 times"
-    assert results.lead(BURST_P99, ["huey"]) == "behind: 0.50 times"
-    assert results.lead(rate, ["Celery"]) == ""
+        for row in (BURST_P99, rate):
+            results.add(row, OURS, ours)
+            results.add(row, peer, theirs)
+    assert results.lead(rate) == "2.00 times"
+    assert results.lead(BURST_P99) == "behind: 0.50 times"
+    assert results.lead(CANCEL) == ""
     assert results.rows() == [rate, BURST_P99]
 
 
-def test_a_figure_that_is_not_there_has_its_reason_and_one_that_is_there_has_none() -> None:
+def test_a_figure_that_is_missing_has_its_reason() -> None:
     results = Results(100)
-    results.fail(CANCEL, "huey", "no answer")
-    assert results.cell(CANCEL, "huey") == "no answer"
-    results.add(CANCEL, "huey", 2)
-    assert results.cell(CANCEL, "huey") == "2.00"
+    with results.noted(PEERS[0], CANCEL):
+        raise PeerError("no answer")
+    assert results.cell(CANCEL, PEERS[0]) == "no answer"
+    results.add(CANCEL, PEERS[0], 2)
+    assert results.cell(CANCEL, PEERS[0]) == "2.00"
 
 
 def test_only_those_are_compared_who_do_the_same() -> None:
-    assert {"APScheduler", "huey", "Celery", "procrastinate"} == set(rivals(accepted(1)))
-    assert {"APScheduler", "procrastinate"} == set(rivals(CANCEL))
+    assert [peer.name for peer in rivals(accepted(1))] == ["APScheduler", "huey", "Celery", "procrastinate"]
+    assert [peer.name for peer in rivals(CANCEL)] == ["APScheduler", "procrastinate"]
 
 
 def test_a_server_that_is_not_installed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +86,6 @@ def test_a_server_that_is_not_installed_is_a_sentence(tmp_path: Path, monkeypatc
         (tmp_path / version / "bin" / "postgres").touch()
     assert found("postgres", programs=tmp_path) == str(tmp_path / "15" / "bin" / "postgres")
     assert missing("postgres", "postgresql", programs=tmp_path) is None
-
-
-def test_those_without_a_server_are_always_measured() -> None:
-    assert [peer.name for peer in PEERS if peer.needs is None] == ["APScheduler", "huey"]
 
 
 def test_a_process_that_ends_says_its_last_words(tmp_path: Path) -> None:
@@ -114,17 +106,3 @@ def test_a_process_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
         assert memory_mib([process]) > 0
     finally:
         process.end()
-
-
-def test_a_sync_is_timed(tmp_path: Path) -> None:
-    assert sync_ms(tmp_path / "synced", times=2) > 0
-
-
-def test_a_task_of_ours_carries_when_it_is_due(tmp_path: Path) -> None:
-    assert task(1_800_000_000.25) == {
-        "timestamp": "2027-01-15T08:00:00.250+00:00",
-        "message": {"due": 1_800_000_000.25},
-    }
-    assert request("/cancel", {"id": 1}).endswith(b'content-length: 9\r\n\r\n{"id": 1}')
-    (tmp_path / "data.db.port").write_text("1")
-    assert Ours(str(tmp_path / "data.db")).address == str(tmp_path / "data.db")
