@@ -5,7 +5,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= $(notdir $(firstword $(shell command -v chromium-headless-shell || command -v chromium) chromium-headless-shell))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-lab test-long check audit chaos load bench bench-local bench-aws bench-peers format lock docs simulate baseline bootstrap deploy destroy accept deploy-local clean
+.PHONY: help run test test-lab test-long check audit chaos load bench bench-local bench-aws bench-peers format lock docs baseline bootstrap deploy destroy accept deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -71,7 +71,7 @@ audit: $(DEV) $(NODE) ## Ask both registries for known vulnerabilities of the lo
 	.venv/bin/pip-audit --requirement requirements/dev.txt --require-hashes --disable-pip --desc=off --progress-spinner=off
 	$(NPM) audit
 
-chaos: $(DEV) $(NODE) ## Break both engines under load, and account for every task (ARGS='local --seconds 180 --seed 7')
+chaos: $(DEV) $(NODE) ## Break both engines under load, and check every task (ARGS='local --seconds 180 --seed 7')
 	@.venv/bin/python -m lab chaos $(ARGS)
 
 load: $(DEV) ## Send a mixed load and report how long everything took (ARGS='--rate 500 --seconds 60 --streams 100')
@@ -106,9 +106,6 @@ lock: $(DEV) ## Compile the locks again (ARGS=--upgrade for newer versions)
 
 docs: $(RUN) ## Write those parts of docs/ again that are made from the code
 	.venv/bin/python -m docs.generate
-
-simulate: $(DEV) ## Simulate the AWS engine under its quotas, and write docs/scale.md
-	.venv/bin/python -m lab.bench.simulate
 
 baseline: $(DEV) ## Store what this tree deploys, for the tests of upgrades from it
 	@JSII_NODE="$(CURDIR)/.venv/bin/node" .venv/bin/python -m tests.infrastructure.upgrade

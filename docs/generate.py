@@ -12,6 +12,7 @@ from typing import Final
 from docs import costs
 from docs.api_reference import api_reference
 from docs.cli_reference import cli_reference
+from lab.bench import capacity
 from task_scheduler.api.routes import openapi
 from task_scheduler.cli import app
 
@@ -26,6 +27,11 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "cost-idle": costs.idle_table,
     "cost-offers": costs.offers_table,
     "cost-prices": costs.prices_table,
+    "scale-quotas": capacity.quotas_table,
+    "scale-limits": capacity.rates_table,
+    "scale-sizes": capacity.sizes_table,
+    "scale-ahead": capacity.horizons_table,
+    "scale-crowds": capacity.crowds_table,
 }
 
 _PART: Final = re.compile(

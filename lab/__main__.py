@@ -1,19 +1,23 @@
-"""`python -m lab bench|chaos|load ...`: measures the product, breaks it, or loads it; each has its own --help."""
+"""`python -m lab bench|chaos|load|cost ...`: measures, breaks, loads, and reckons; `--help` after each says more."""
 
+import importlib
 import sys
-from importlib import import_module
 from typing import Final
 
-_PARTS: Final = ("bench", "chaos", "load")
+_TOOLS: Final = {
+    "bench": "lab.bench.command",
+    "chaos": "lab.chaos.command",
+    "load": "lab.bench.load",
+    "cost": "lab.bench.cost",
+}
 
 
 def main(arguments: list[str]) -> int:
-    """Run a part of the lab with the arguments that follow its name; returns its exit code."""
-    if not arguments or arguments[0] not in _PARTS:
-        sys.stderr.write(f"{__doc__}\n")
-        return 2
-    outcome: int | None = import_module(f"{__package__}.{arguments[0]}.__main__").main(arguments[1:])
-    return outcome or 0
+    """Run one tool; returns its exit code."""
+    if not arguments or arguments[0] not in _TOOLS:
+        sys.stderr.write(f"usage: python -m lab {{{','.join(_TOOLS)}}} ...\n\n{__doc__}\n")
+        return 0 if arguments in (["-h"], ["--help"]) else 2
+    return int(importlib.import_module(_TOOLS[arguments[0]]).main(arguments[1:]) or 0)
 
 
 if __name__ == "__main__":

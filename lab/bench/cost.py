@@ -1,6 +1,6 @@
 """What the AWS engine costs: what the template says, the units of each action, list prices.
 
-`python -m lab.bench.cost` answers for your own case. The units are those of the calls that the engine makes: a test
+`python -m lab cost` computes your own case. The units are those of the calls that the engine makes: a test
 counts them. Sizes are those of the emitted event as JSON, in bytes.
 """
 
@@ -316,7 +316,7 @@ def month(given: argparse.Namespace, deployment: Deployment) -> dict[str, float]
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the figures of a month."""
     parser = argparse.ArgumentParser(
-        prog="python -m lab.bench.cost", description="What a month costs on AWS, by list prices."
+        prog="python -m lab cost", description="What a month costs on AWS, by list prices."
     )
     parser.add_argument("--tasks", type=int, default=1_000_000, help="that are scheduled")
     parser.add_argument("--bytes", type=int, default=SMALL, help="of the emitted event as JSON")
@@ -337,7 +337,3 @@ def main(arguments: Sequence[str]) -> None:
     for name, count in usage.items():
         sys.stdout.write(f"{name:20} {dollars({name: count}):12,.2f}\n")
     sys.stdout.write(f"{'together':20} {dollars(usage):12,.2f} US dollars\n")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

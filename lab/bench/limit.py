@@ -16,12 +16,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+LIMIT: Final = ("-m", "lab.bench.limit", "--data")
+"""The command line of this server."""
 
 Row = tuple[str, int, str]
 Waiting = tuple[Row, asyncio.Future[None]]

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -10,17 +12,19 @@ from typing import TYPE_CHECKING, Final
 
 import uvloop
 
-from lab.bench.arrivals import arrivals
-from lab.bench.limit import committing, heap_timer
+from lab.bench.limit import LIMIT, committing, heap_timer
+from lab.bench.load import percentile
 from lab.bench.report import Row, machine, shown
-from lab.bench.serving import LIMIT, Serving, fill, now_ms, serving
-from lab.load.connection import Connection, Pool
-from lab.load.figures import percentile
-from lab.load.streams import Streams
+from lab.support.client import now_ms
+from lab.support.connection import Connection, Pool, Target
+from lab.support.event_stream import EventStream, Listeners
+from lab.support.server import serving
 from task_scheduler import timestamps
+from task_scheduler.local.store import TaskStore
+from task_scheduler.task import new_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 _BODY: Final = {"in": 3600, "message": {"text": "hello", "number": 1}}
 _OK: Final = 200
@@ -30,6 +34,8 @@ _PATIENCE_S: Final = 60
 _CALLS: Final = 200
 _PER_SECOND: Final = 1_000
 _LISTENERS: Final = 1_000
+_HOUR_MS: Final = 3_600_000
+_METADATA: Final = re.compile(rb'"metadata":\{"id":"([0-9a-f-]{36})"')
 
 
 def run(*, rounds: int, quick: bool) -> dict[str, str]:
@@ -40,9 +46,9 @@ def run(*, rounds: int, quick: bool) -> dict[str, str]:
         folder = Path(name)
         rows += _accepted(folder, rounds, seconds=0.5 if quick else 3)
         fill(folder / "pending.db", pending)
-        with serving(folder / "pending.db") as server:
-            rows += _lateness(server, folder, rounds, pending)
-            rows += [_sustained(server, seconds), _fan_out(server, rounds, 100 if quick else _LISTENERS)]
+        with serving(folder / "pending.db") as (target, _):
+            rows += _lateness(target, folder, rounds, pending)
+            rows += [_sustained(target, seconds), _fan_out(target, rounds, 100 if quick else _LISTENERS)]
         fill(folder / "few.db", 1_000)
         fill(folder / "many.db", many)
         rows += [*_at_size(folder, rounds, many), _after_a_crash(folder / "many.db", rounds, many)]
@@ -52,26 +58,26 @@ def run(*, rounds: int, quick: bool) -> dict[str, str]:
 def _accepted(folder: Path, rounds: int, *, seconds: float) -> list[Row]:
     """Measure what is accepted and on the disk, in turns with the limit."""
     rows = []
-    with serving(folder / "ours.db") as ours, serving(folder / "limit.db", LIMIT) as limit:
+    with serving(folder / "ours.db") as (ours, _), serving(folder / "limit.db", LIMIT) as (limit, _):
         for connections in (32, 8, 1):
             taken: dict[str, list[float]] = {"ours": [], "limit": []}
             for _ in range(rounds):
-                for name, server in (("limit", limit), ("ours", ours)):
-                    taken[name].append(uvloop.run(_closed_loop(server, connections, seconds)))
+                for name, target in (("limit", limit), ("ours", ours)):
+                    taken[name].append(uvloop.run(_closed_loop(target, connections, seconds)))
             what = f"accepted and on the disk, {connections} connection{'s' if connections > 1 else ''}"
             rows.append(Row(what, "a second", taken["ours"], taken["limit"], "0.7 of the limit at least"))
     return rows
 
 
-async def _closed_loop(server: Serving, connections: int, seconds: float) -> float:
+async def _closed_loop(target: Target, connections: int, seconds: float) -> float:
     """Send the next request on each connection when the last one is answered; return answers a second."""
     body = json.dumps(_BODY).encode()
-    request = server.target.head("POST", "/schedule", {"content-type": "application/json"}, body)
+    request = target.head("POST", "/schedule", {"content-type": "application/json"}, body)
     began = time.perf_counter()
 
     async def sender() -> int:
         connection = Connection()
-        await server.target.connect(connection)
+        await target.connect(connection)
         sent = 0
         while time.perf_counter() < began + seconds:
             status, _ = await connection.send(request)
@@ -84,7 +90,7 @@ async def _closed_loop(server: Serving, connections: int, seconds: float) -> flo
     return sum(answers) / (time.perf_counter() - began)
 
 
-def _lateness(server: Serving, folder: Path, rounds: int, pending: int) -> list[Row]:
+def _lateness(target: Target, folder: Path, rounds: int, pending: int) -> list[Row]:
     """Measure when messages come to a listener, beside a heap timer that only wakes up, and one that commits too."""
     rows = []
     for name, spread_ms, most in (("at one moment", 0, "25 ms at most"), ("spread over 10 s", 10_000, "2 ms at most")):
@@ -94,21 +100,56 @@ def _lateness(server: Serving, folder: Path, rounds: int, pending: int) -> list[
             bare.append(p99(heap_timer(_soon(offsets))))
             with committing(folder / f"timer-{spread_ms}-{turn}.db") as note:
                 durable.append(p99(heap_timer(_soon(offsets), note)))
-            ours.append(p99(uvloop.run(_late(server, offsets))))
+            ours.append(p99(uvloop.run(_late(target, offsets))))
         what = f"lateness p99, 1,000 due {name}, {pending:,} pending; until a listener has it"
         rows.append(Row(what, "ms", ours, bare, most))
         rows.append(Row("the same, beside a timer that commits what it wakes for", "ms", ours, durable))
     return rows
 
 
+@asynccontextmanager
+async def _arrivals(target: Target) -> "AsyncIterator[dict[str, float]]":
+    """Listen for the time of the block, and note when each task came, in ms: the disk and the way there included."""
+    came_ms: dict[str, float] = {}
+
+    def note(_position: int, data: bytes) -> None:
+        came_ms[_METADATA.findall(data)[-1].decode()] = time.time() * 1000
+
+    stream = EventStream(target, note)
+    listening = asyncio.create_task(stream.run())
+    await stream.positioned.wait()
+    yield came_ms
+    listening.cancel()
+
+
+async def _wait_for(came_ms: dict[str, float], due: dict[str, int]) -> None:
+    async with asyncio.timeout(_PATIENCE_S):
+        while not due.keys() <= came_ms.keys():  # noqa: ASYNC110 - the listener tells nobody
+            await asyncio.sleep(0.05)
+
+
+def fill(path: Path, count: int) -> None:
+    """Make a data file with tasks that are due from an hour on, one each millisecond, round and round for a day."""
+    now = now_ms()
+    store = TaskStore.open(path)
+    try:
+        with store.transaction():
+            for number in range(count):
+                due = timestamps.format(now + _HOUR_MS + number % (23 * _HOUR_MS))
+                body = {"timestamp": due, "message": {"number": number}}
+                store.insert(new_task(body, task_id=f"{number:08x}-0000-4000-8000-000000000000", now_ms=now))
+    finally:
+        store.close()
+
+
 def _soon(offsets: list[int]) -> list[int]:
     return [now_ms() + 200 + offset for offset in offsets]
 
 
-async def _late(server: Serving, offsets: list[int]) -> list[float]:
+async def _late(target: Target, offsets: list[int]) -> list[float]:
     first = now_ms() + _AHEAD_MS
-    pool = Pool(server.target)
-    async with arrivals(server.target) as came:
+    pool = Pool(target)
+    async with _arrivals(target) as came_ms:
         due: dict[str, int] = {}
         tasks = [{"timestamp": timestamps.format(first + offset), "message": "due"} for offset in offsets]
         for start in range(0, len(tasks), _BATCH):
@@ -117,20 +158,20 @@ async def _late(server: Serving, offsets: list[int]) -> list[float]:
             assert status == _OK  # noqa: S101 - nothing would be measured
             made = [result["id"] for result in json.loads(answer)["results"]]
             due |= dict(zip(made, (first + offset for offset in offsets[start : start + _BATCH]), strict=True))
-        await came.wait_for(set(due), seconds=_PATIENCE_S)
+        await _wait_for(came_ms, due)
         pool.close()
-        return came.late_ms(due)
+        return [came_ms[task_id] - due_ms for task_id, due_ms in due.items()]
 
 
-def _sustained(server: Serving, seconds: int) -> Row:
-    late = uvloop.run(_steady(server, seconds))
+def _sustained(target: Target, seconds: int) -> Row:
+    late = uvloop.run(_steady(target, seconds))
     what = f"1,000 a second accepted while 1,000 a second fall due, {seconds} s: lateness p99, no error"
     return Row(what, "ms", [p99(late)], to_reach="100 ms at most")
 
 
-async def _steady(server: Serving, seconds: int) -> list[float]:
+async def _steady(target: Target, seconds: int) -> list[float]:
     """Send each request at its planned time, whatever becomes of the others; return how late the messages came."""
-    pool = Pool(server.target)
+    pool = Pool(target)
     due: dict[str, int] = {}
 
     async def schedule(at: float) -> None:
@@ -140,35 +181,37 @@ async def _steady(server: Serving, seconds: int) -> list[float]:
         made = json.loads(answer)
         due[made["id"]] = timestamps.parse(made["timestamp"])
 
-    async with arrivals(server.target) as came:
+    async with _arrivals(target) as came_ms:
         for _ in range(seconds):
             began = time.perf_counter()
             async with asyncio.TaskGroup() as sending:
                 for number in range(_PER_SECOND):
                     sending.create_task(schedule(began + number / _PER_SECOND))
             await asyncio.sleep(max(0.0, began + 1 - time.perf_counter()))
-        await came.wait_for(set(due), seconds=_PATIENCE_S)
+        await _wait_for(came_ms, due)
         pool.close()
-        return came.late_ms(due)
+        return [came_ms[task_id] - due_ms for task_id, due_ms in due.items()]
 
 
-def _fan_out(server: Serving, rounds: int, listeners: int) -> Row:
-    delays = uvloop.run(_one_to_all(server, rounds, listeners))
+def _fan_out(target: Target, rounds: int, listeners: int) -> Row:
+    delays = uvloop.run(_one_to_all(target, rounds, listeners))
     return Row(f"{listeners:,} listeners, one event to all, p99", "ms", delays, to_reach="250 ms at most")
 
 
-async def _one_to_all(server: Serving, rounds: int, listeners: int) -> list[float]:
-    streams = Streams(server.target, listeners)
+async def _one_to_all(target: Target, rounds: int, listeners: int) -> list[float]:
+    came: list[tuple[float, bytes]] = []
+    streams = Listeners(target, listeners, lambda data: came.append((time.time() * 1000, data)))
     await streams.open()
-    pool = Pool(server.target)
+    pool = Pool(target)
     found = []
     for _ in range(rounds):
-        before = len(streams.delays.ms)
+        came.clear()
         await pool.send("POST", "/schedule", {"in": 0, "message": "to all"})
         async with asyncio.timeout(_PATIENCE_S):
-            while len(streams.delays.ms) < before + listeners:  # noqa: ASYNC110 - they count, and tell nobody
+            while len(came) < listeners:  # noqa: ASYNC110 - they count, and tell nobody
                 await asyncio.sleep(0.01)
-        found.append(p99(list(streams.delays.ms[before:])))
+        emitted_ms = json.loads(came[0][1])["metadata"]["ts"]
+        found.append(p99([ms - emitted_ms for ms, _ in came]))
     await streams.close()
     pool.close()
     return found
@@ -186,11 +229,11 @@ def _at_size(folder: Path, rounds: int, many: int) -> list[Row]:
     memory: tuple[list[float], list[float]] = ([], [])
     with serving(folder / "many.db") as much, serving(folder / "few.db") as little:
         for turn in range(rounds):
-            for server, place in ((little, 1), (much, 0)):
+            for (target, server), place in ((little, 1), (much, 0)):
                 for name, call in calls.items():
                     first = turn * (1_000 // rounds)
                     numbers = range(first, first + min(_CALLS, 1_000 // rounds))
-                    taken[name][place].append(uvloop.run(_median_ms(server, [call(number) for number in numbers])))
+                    taken[name][place].append(uvloop.run(_median_ms(target, [call(number) for number in numbers])))
                 memory[place].append(server.memory_mib())
     rows = [
         Row(f"{name}, {many:,} pending, beside 1,000", "ms", *taken[name], to_reach="1.2 of it at most")
@@ -199,8 +242,8 @@ def _at_size(folder: Path, rounds: int, many: int) -> list[Row]:
     return [*rows, Row(f"memory, {many:,} pending, beside 1,000", "MiB", *memory, to_reach="80 MB; 10 MB more at most")]
 
 
-async def _median_ms(server: Serving, calls: list[tuple[str, str, object]]) -> float:
-    pool = Pool(server.target)
+async def _median_ms(target: Target, calls: list[tuple[str, str, object]]) -> float:
+    pool = Pool(target)
     taken = []
     for method, path, body in calls:
         began = time.perf_counter()
@@ -215,24 +258,24 @@ def _after_a_crash(data: Path, rounds: int, many: int) -> Row:
     """Kill the server before a task is due, and measure from the next start until it was emitted."""
     taken = []
     for _ in range(rounds):
-        with serving(data) as server:
-            _, task_id = uvloop.run(_schedule_soon(server))
+        with serving(data) as (target, server):
+            _, task_id = uvloop.run(_schedule_soon(target))
             server.kill()
         time.sleep(0.6)
-        with serving(data) as server:
-            taken.append(uvloop.run(_emitted_ms(server, task_id)) - server.spawned_ms)
+        with serving(data) as (target, server):
+            taken.append(uvloop.run(_emitted_ms(target, task_id)) - server.spawned_ms)
     return Row(f"first due task emitted after kill -9, {many:,} pending", "ms", taken, to_reach="1,000 ms at most")
 
 
-async def _schedule_soon(server: Serving) -> tuple[int, str]:
-    pool = Pool(server.target)
+async def _schedule_soon(target: Target) -> tuple[int, str]:
+    pool = Pool(target)
     status, answer = await pool.send("POST", "/schedule", {"in": 0.5, "message": "overdue"})
     pool.close()
     return status, json.loads(answer)["id"]
 
 
-async def _emitted_ms(server: Serving, task_id: str) -> int:
-    pool = Pool(server.target)
+async def _emitted_ms(target: Target, task_id: str) -> int:
+    pool = Pool(target)
     async with asyncio.timeout(_PATIENCE_S):
         while (task := await pool.json(f"/tasks/{task_id}"))["status"] != "emitted":  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.01)
@@ -242,4 +285,4 @@ async def _emitted_ms(server: Serving, task_id: str) -> int:
 
 def p99(values: list[float]) -> float:
     """Return what 99 of 100 are not above."""
-    return percentile(sorted(values), 0.99)
+    return percentile(values, 0.99)

@@ -13,7 +13,7 @@ from typing import Final
 
 from docs.markdown import table
 
-PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.load.connection import Connection, Pool, Target
+from lab.support.connection import Connection, Pool, Target
 from tests.conformance.local_server import LocalServer
 
 pytestmark = pytest.mark.slow

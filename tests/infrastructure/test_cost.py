@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from lab.bench import capacity
 from lab.bench.cost import IDLE_METRICS, METRICS, SECRET_CACHE_S, SMALL, Cost, Deployment, main, million
-from lab.bench.scale import limits
 from task_scheduler.aws import schema
 from task_scheduler.aws.secret import CACHE_S
 from task_scheduler.metrics import Metric
@@ -68,16 +68,6 @@ def test_what_is_paid_in_another_way_is_refused(stack: Synthesis, kind: str, nam
         Deployment.of(template)
 
 
-def test_the_simulation_tries_a_publish_as_often_and_as_late_as_the_state_machine(stack: Synthesis) -> None:
-    [retry] = stack.definition()["States"][schema.PUBLISH_MESSAGE]["Retry"]
-    assert (retry["IntervalSeconds"], retry["MaxDelaySeconds"], retry["MaxAttempts"], retry["BackoffRate"]) == (
-        limits.RETRY_FIRST_S,
-        limits.RETRY_LONGEST_S,
-        limits.RETRIES,
-        2,
-    )
-
-
-def test_the_simulation_sweeps_for_as_long_as_the_function_may(stack: Synthesis) -> None:
+def test_the_model_of_the_capacity_sweeps_for_as_long_as_the_function_may(stack: Synthesis) -> None:
     [sweeper] = stack.resources("Lambda::Function", under="Sweeper")
-    assert sweeper.properties["Timeout"] == limits.SWEEP_S + 10  # which lambdas/sweeper.py keeps in hand
+    assert sweeper.properties["Timeout"] == capacity.SWEEP_S + 10  # which lambdas/sweeper.py keeps in hand

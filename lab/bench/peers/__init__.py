@@ -6,6 +6,6 @@ The peers import this package in an environment of their own, `.venv-peers`: wha
 
 def run(*, rounds: int, quick: bool) -> dict[str, str]:
     """Measure all that are there, and return the table; takes some minutes for each."""
-    from lab.bench.peers.measure import run as measured  # noqa: PLC0415 - of our environment, not of the peers'
+    from lab.bench.peers.runner import run as measured  # noqa: PLC0415 - of our environment, not of the peers'
 
     return measured(rounds=rounds, quick=quick)

@@ -1,20 +1,90 @@
-"""Those that are compared: how each is run, with which settings, and what it needs to be there."""
+"""Those that are compared: how each is run, with which settings, and the servers that some of them need."""
 
 import os
+import shutil
+import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.bench.peers.processes import ROOT, Process
-from lab.bench.peers.servers import Server, missing, postgres, redis
+from lab.bench.peers.processes import PeerError, Process
+from lab.support.server import ROOT
+
+_STARTS_IN_S: Final = 30
+_PROGRAMS: Final = Path("/usr/lib/postgresql")
+
+Server = Callable[[Path], AbstractContextManager[tuple[str, list[Process]]]]
+"""Runs in a folder; gives the address for the peer and the processes."""
 
 PEERS_PYTHON: Final = ROOT / ".venv-peers" / "bin" / "python"
 _CORES: Final = os.cpu_count() or 1
 _SETS_UP_IN_S: Final = 60
+
+
+def missing(program: str, package: str, *, programs: Path = _PROGRAMS) -> str | None:
+    """Return a sentence if a program is not here."""
+    if found(program, programs=programs):
+        return None
+    return f"`{program}` is not installed (on Debian: `apt install {package}`)."
+
+
+def found(program: str, *, programs: Path = _PROGRAMS) -> str | None:
+    """Return the path of a program: on PATH, or where Debian has PostgreSQL, the newest."""
+    versions = sorted(programs.glob(f"*/bin/{program}"), key=lambda path: int(path.parts[-3]), reverse=True)
+    return shutil.which(program) or (str(versions[0]) if versions else None)
+
+
+def redis(appendfsync: str) -> Server:
+    """Return a Redis that keeps its append-only file in step as told."""
+
+    @contextmanager
+    def running(folder: Path) -> Iterator[tuple[str, list[Process]]]:
+        socket = folder / "redis.sock"
+        settings = {"port": "0", "unixsocket": str(socket), "dir": str(folder), "save": ""}
+        settings |= {"appendonly": "yes", "appendfsync": appendfsync}
+        options = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        process = Process([found("redis-server") or "", *options], {}, folder / "server")
+        try:
+            _wait_for(socket, process)
+            yield str(socket), [process]
+        finally:
+            process.end()
+
+    return running
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[tuple[str, list[Process]]]:
+    """Run a PostgreSQL with its own settings."""
+    home = folder / "postgres"
+    home.mkdir()
+    # It refuses to run as root.
+    user = "nobody" if os.geteuid() == 0 else None
+    if user:
+        shutil.chown(home, user)
+    initdb = [found("initdb") or "", "--pgdata", str(home / "data"), "--username", "bench", "--auth", "trust"]
+    Process(initdb, {}, home / "log", user).finish(_STARTS_IN_S)
+    options = ["-D", str(home / "data"), "-k", str(home), "-c", "listen_addresses="]
+    process = Process([found("postgres") or "", *options], {}, home / "log", user)
+    try:
+        _wait_for(home / ".s.PGSQL.5432", process)
+        yield f"host={home} user=bench dbname=postgres", [process]
+    finally:
+        process.end(signal.SIGINT)  # a fast shutdown: it does not wait for its clients
+
+
+def _wait_for(socket: Path, process: Process) -> None:
+    until = time.monotonic() + _STARTS_IN_S
+    while not socket.exists():
+        if time.monotonic() > until:
+            raise PeerError(f"{socket.name} did not come: {process.last_words()}")
+        time.sleep(0.05)
+    time.sleep(0.5)  # a socket may be there shortly before its server answers
 
 
 @contextmanager
@@ -41,7 +111,7 @@ def _serving(address: str) -> list[str]:
 @contextmanager
 def _postgres_with_tables(folder: Path) -> Iterator[tuple[str, list[Process]]]:
     with postgres(folder) as (address, processes):
-        command = [str(PEERS_PYTHON), "-m", "lab.bench.peers.with_procrastinate", "prepare", address]
+        command = [str(PEERS_PYTHON), "-m", "lab.bench.peers.libraries", "Procrastinate", "prepare", address]
         Process(command, {}, folder / "errors").finish(_SETS_UP_IN_S)
         yield address, processes
 
@@ -51,7 +121,8 @@ class Contender:
     """One of those that are compared."""
 
     name: str
-    module: str
+    module: tuple[str, ...]
+    """And the name of the class in it, where it has several."""
     package: str
     settings: str
     """A sentence for the notes."""
@@ -80,12 +151,12 @@ class Contender:
         """Return the command line of one of its processes."""
         if role == "work" and self.worker:
             return self.worker(address)
-        return [str(self.python), "-m", f"lab.bench.peers.{self.module}", role, address]
+        return [str(self.python), "-m", *self.module, role, address]
 
 
 OURS: Final = Contender(
     name="ours",
-    module="ours",
+    module=("lab.bench.peers.ours",),
     package="task-scheduler",
     settings="over HTTP, by one generator with a connection for each producer; SQLite in WAL mode, "
     "`synchronous=FULL`; it is late when an event arrives at another process, which listens to the event "
@@ -100,7 +171,7 @@ OURS: Final = Contender(
 PEERS: Final = (
     Contender(
         name="APScheduler",
-        module="with_apscheduler",
+        module=("lab.bench.peers.libraries", "APScheduler"),
         package="apscheduler",
         settings="its SQLAlchemy job store on SQLite in WAL mode, `synchronous=FULL`; `misfire_grace_time=None`; "
         "producers are threads of the one process that it allows for a job store",
@@ -109,7 +180,7 @@ PEERS: Final = (
     ),
     Contender(
         name="huey",
-        module="with_huey",
+        module=("lab.bench.peers.libraries", "Huey"),
         package="huey",
         settings="`SqliteHuey` in WAL mode, `fsync=True`, no results; 4 worker threads that poll every 0.1 s (by "
         "default up to 10 s), its schedule looked at every second, the least that it allows; a cancel "
@@ -118,7 +189,7 @@ PEERS: Final = (
     ),
     Contender(
         name="Celery",
-        module="with_celery",
+        module=("lab.bench.peers.libraries", "CeleryOnRedis"),
         package="celery",
         settings="on Redis by a Unix socket, `appendonly yes`, `appendfsync always`; `eta`, no results, a visibility"
         " timeout longer than any task is ahead, as its documentation asks; a cancel is sent to the running"
@@ -129,7 +200,7 @@ PEERS: Final = (
     ),
     Contender(
         name="Celery, everysec",
-        module="with_celery",
+        module=("lab.bench.peers.libraries", "CeleryOnRedis"),
         package="celery",
         settings="the same with Redis's own `appendfsync everysec`: up to a second of what was accepted may be lost",
         server=redis("everysec"),
@@ -138,7 +209,7 @@ PEERS: Final = (
     ),
     Contender(
         name="procrastinate",
-        module="with_procrastinate",
+        module=("lab.bench.peers.libraries", "Procrastinate"),
         package="procrastinate",
         settings="PostgreSQL by a Unix socket with its own settings (`fsync` and `synchronous_commit` on), a "
         "connection for each producer; a worker with `concurrency=10` that polls every 0.1 s (by default "

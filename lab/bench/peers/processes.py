@@ -11,7 +11,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any, Final, cast
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from lab.support.server import ROOT
+
 _ENDS_IN_S: Final = 5
 
 

@@ -12,7 +12,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 FAR_S: Final = 36_000
@@ -127,8 +126,3 @@ def _serve(peer: Peer, answers: Any) -> None:  # noqa: ANN401 - a text file
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
     os._exit(0)  # threads of a library may not want to end
-
-
-def beside(address: str, name: str) -> Path:
-    """Return a file in the folder of an address that is a file."""
-    return Path(address).parent / name

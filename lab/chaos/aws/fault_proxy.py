@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from lab.chaos.aws.faults import Kind, Plan
+from lab.chaos.aws.nemesis import Kind, Plan
 from lab.chaos.aws.refusals import Refusal, conflict, internal_error, throttled, unavailable
 
 HOST: Final = "127.0.0.1"

@@ -37,9 +37,9 @@ def main() -> int:
     return 0
 
 
-def announce(_url: str) -> None:
+def announce(url: str) -> None:
     """Tell the driver that it listens."""
-    sys.stdout.write("listens\n")
+    sys.stdout.write(f"{url}\n")
     sys.stdout.flush()
 
 

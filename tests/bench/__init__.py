@@ -1,1 +1,0 @@
-"""The benches measure what they say."""

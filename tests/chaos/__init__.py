@@ -1,1 +1,0 @@
-"""The drivers that break the engines, and the ledger that finds what is broken."""
