@@ -123,7 +123,9 @@ def prices_table() -> str:
     for name, price in PRICES.items():
         exact = f"{price.dollars:.2f}" if round(price.dollars, 2) == price.dollars else f"{price.dollars:g}"
         per = f"1 {price.unit}" if price.per == 1 else _counted(price.per, price.unit)
-        rows.append((name, f"${exact} for {per}", f"[AWS]({price.official})", f"[read here]({price.seen})"))
+        rows.append(
+            (name, f"${exact} for {per}", f"[AWS]({price.official})", f"[read here]({price.seen or price.official})")
+        )
     return table(("service", "us-east-1", "official page", f"source, read on {CHECKED}"), rows)
 
 

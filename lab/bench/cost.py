@@ -15,51 +15,30 @@ from typing import Any, Final, Self
 
 from lab.bench.prices import PRICES
 
-SMALL: Final = 300
-"""Bytes of an event whose message is a line or two."""
-
+SMALL: Final = 300  # bytes of an event whose message is a line or two
 LARGE: Final = 100_000
 
+# Assumed, not measured on AWS: how long a call of `api` takes, and one of `recorder` with ten messages twice that.
 API_SECONDS: Final = 0.15
-"""Assumed, not measured on AWS: how long a call of `api` takes, and one of `recorder` with ten messages twice that."""
-
+# Assumed: what a byte of the message adds, as it is parsed, written, and sent on: 0.1 s for 100 kB.
 SECONDS_PER_BYTE: Final = 1e-6
-"""Assumed: what a byte of the message adds, as it is parsed, written, and sent on: 0.1 s for 100 kB."""
-
-LOG_KB: Final = 1
-"""Assumed: what Lambda logs of a call."""
-
+LOG_KB: Final = 1  # assumed: what Lambda logs of a call
+# What an item of the tasks table holds beside the event: ids, times, the key, names; held by a test.
 TASK_BYTES: Final = 250
-"""What an item of the tasks table holds beside the event: ids, times, the key, names; held by a test."""
-
-KEY_BYTES: Final = 200
-"""An item of an idempotency key, which our clients send with each task."""
-
-EVENT_BYTES: Final = 110
-"""The same of the events table."""
-
+KEY_BYTES: Final = 200  # an item of an idempotency key, which our clients send with each task
+EVENT_BYTES: Final = 110  # the same of the events table
+# Bytes of the largest event that is copied into the events table; a larger one refers to its task.
 MAX_INLINE_BYTES: Final = 700
-"""Bytes of the largest event that is copied into the events table; a larger one refers to its task."""
-
-REFERENCE_BYTES: Final = 90
-"""What it holds in place of the event."""
-
-INDEX_BYTES: Final = 220
-"""An entry of the index with what DynamoDB adds to it (100 bytes)."""
-
-ANSWER_BYTES: Final = 500
-"""Assumed: an answer of the API, or the head of what is sent, with its HTTP headers."""
-
+REFERENCE_BYTES: Final = 90  # what it holds in place of the event
+INDEX_BYTES: Final = 220  # an entry of the index with what DynamoDB adds to it (100 bytes)
+ANSWER_BYTES: Final = 500  # assumed: an answer of the API, or the head of what is sent, with its HTTP headers
+# How long a function uses a secret that it has read; a read is a call for each of two versions.
 SECRET_CACHE_S: Final = 300
-"""How long a function uses a secret that it has read; a read is a call for each of two versions."""
-
 POLLERS: Final = 5
+# Lambda polls a queue with nothing in it by five long polls: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
 POLL_S: Final = 20
-"""Lambda polls a queue with nothing in it by five long polls: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html"""
-
+# Custom metrics that the sweeper publishes every minute, whatever happens; in use there are six more.
 IDLE_METRICS: Final = 6
-"""Custom metrics that the sweeper publishes every minute, whatever happens; in use there are six more."""
-
 METRICS: Final = 12
 
 Usage = Mapping[str, float]

@@ -14,69 +14,56 @@ class Price:
     unit: str
     dollars: float
     per: int
-    official: str
-    seen: str
-    """A copy of the price that could be read when this was checked."""
+    page: str
+    """On aws.amazon.com."""
+    seen: str = ""
+    """A copy of the price that could be read when this was checked; empty: the page itself."""
+
+    @property
+    def official(self) -> str:
+        """The page of AWS."""
+        return f"https://aws.amazon.com/{self.page}"
 
 
 _MILLION: Final = 1_000_000
-_AWS: Final = "https://aws.amazon.com"
-_DYNAMODB: Final = (
-    f"{_AWS}/dynamodb/pricing/on-demand/",
-    "https://airbyte.com/data-engineering-resources/dynamodb-pricing",
-)
-_LAMBDA: Final = (f"{_AWS}/lambda/pricing/", "https://cloudchipr.com/blog/aws-lambda-pricing")
-_SECRETS: Final = (
-    f"{_AWS}/secrets-manager/pricing/",
-    "https://hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms",
-)
-_CLOUDWATCH: Final = (f"{_AWS}/cloudwatch/pricing/", "https://cloudburn.io/blog/amazon-cloudwatch-pricing")
+_ON_DEMAND: Final = ("dynamodb/pricing/on-demand/", "https://airbyte.com/data-engineering-resources/dynamodb-pricing")
+_LAMBDA: Final = ("lambda/pricing/", "https://cloudchipr.com/blog/aws-lambda-pricing")
 _SNS: Final = (
-    f"{_AWS}/sns/pricing/",
+    "sns/pricing/",
     "https://www.factualminds.com/blog/amazon-sns-pricing-publishes-fanout-protocols/",
 )
+_SQS: Final = (
+    "sqs/pricing/",
+    "https://www.factualminds.com/blog/amazon-sqs-pricing-64kb-rule-fifo-vs-standard/",
+)
+_SECRETS: Final = (
+    "secrets-manager/pricing/",
+    "https://hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms",
+)
+_WATCH: Final = ("cloudwatch/pricing/", "https://cloudburn.io/blog/amazon-cloudwatch-pricing")
+_ALARMS: Final = ("cloudwatch/pricing/", "https://c3x.dev/resources/aws/aws_cloudwatch_metric_alarm")
+_REST: Final = (
+    "api-gateway/pricing/",
+    "https://docs.aws.amazon.com/whitepapers/latest/best-practices-api-gateway-private-apis-integration/cost-optimization.html",
+)
 PRICES: Final[Mapping[str, Price]] = {
-    "Step Functions": Price(
-        "state transition", 0.025, 1_000, f"{_AWS}/step-functions/pricing/", f"{_AWS}/step-functions/pricing/"
-    ),
-    "API Gateway (REST)": Price(
-        "request",
-        3.50,
-        _MILLION,
-        f"{_AWS}/api-gateway/pricing/",
-        "https://docs.aws.amazon.com/whitepapers/latest/best-practices-api-gateway-private-apis-integration/cost-optimization.html",
-    ),
-    "DynamoDB writes": Price("write request unit", 0.625, _MILLION, *_DYNAMODB),
-    "DynamoDB reads": Price("read request unit", 0.125, _MILLION, *_DYNAMODB),
-    "DynamoDB storage": Price(
-        "GB in a month", 0.25, 1, f"{_AWS}/dynamodb/pricing/on-demand/", f"{_AWS}/dynamodb/pricing/"
-    ),
+    "Step Functions": Price("state transition", 0.025, 1_000, "step-functions/pricing/"),
+    "API Gateway (REST)": Price("request", 3.50, _MILLION, *_REST),
+    "DynamoDB writes": Price("write request unit", 0.625, _MILLION, *_ON_DEMAND),
+    "DynamoDB reads": Price("read request unit", 0.125, _MILLION, *_ON_DEMAND),
+    "DynamoDB storage": Price("GB in a month", 0.25, 1, _ON_DEMAND[0], "https://aws.amazon.com/dynamodb/pricing/"),
     "Lambda calls": Price("call", 0.20, _MILLION, *_LAMBDA),
     "Lambda time (arm64)": Price("GB-second", 13.3334, _MILLION, *_LAMBDA),
     "SNS publishes": Price("publish of 64 KB", 0.50, _MILLION, *_SNS),
     "SNS to https": Price("delivery of 64 KB", 0.60, _MILLION, *_SNS),
-    "SQS": Price(
-        "request of 64 KB",
-        0.40,
-        _MILLION,
-        f"{_AWS}/sqs/pricing/",
-        "https://www.factualminds.com/blog/amazon-sqs-pricing-64kb-rule-fifo-vs-standard/",
-    ),
-    "Data out": Price(
-        "GB to the internet", 0.09, 1, f"{_AWS}/ec2/pricing/on-demand/", "https://www.apigatewaycost.com/aws"
-    ),
+    "SQS": Price("request of 64 KB", 0.40, _MILLION, *_SQS),
+    "Data out": Price("GB to the internet", 0.09, 1, "ec2/pricing/on-demand/", "https://www.apigatewaycost.com/aws"),
     "Secrets Manager": Price("secret in a month", 0.40, 1, *_SECRETS),
     "Secrets Manager calls": Price("call", 0.05, 10_000, *_SECRETS),
-    "CloudWatch logs": Price("GB", 0.50, 1, *_CLOUDWATCH),
-    "CloudWatch alarms": Price(
-        "metric of an alarm in a month",
-        0.10,
-        1,
-        f"{_AWS}/cloudwatch/pricing/",
-        "https://c3x.dev/resources/aws/aws_cloudwatch_metric_alarm",
-    ),
-    "CloudWatch metrics": Price("custom metric in a month", 0.30, 1, *_CLOUDWATCH),
-    "CloudWatch dashboards": Price("dashboard in a month", 3.00, 1, *_CLOUDWATCH),
+    "CloudWatch logs": Price("GB", 0.50, 1, *_WATCH),
+    "CloudWatch alarms": Price("metric of an alarm in a month", 0.10, 1, *_ALARMS),
+    "CloudWatch metrics": Price("custom metric in a month", 0.30, 1, *_WATCH),
+    "CloudWatch dashboards": Price("dashboard in a month", 3.00, 1, *_WATCH),
 }
 
 

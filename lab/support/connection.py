@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
     """One connection, with one request at a time."""
 
     def __init__(self) -> None:
-        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._response: asyncio.Future[tuple[int, bytes]] | None = None
         self.open = True
         """Whether another request can be sent."""
         self.idle_since_s = 0.0
@@ -54,17 +54,19 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     async def send(self, request: bytes) -> tuple[int, bytes]:
-        """Return the status and the body of the answer; raises ConnectionError."""
+        """Return the status and the body of the response; raises ConnectionError."""
         self._parser = httptools.HttpResponseParser(self)
         self._body = bytearray()
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         try:
-            return await self._answer
+            return await self._response
         finally:
-            if not self._answer.done() or self._answer.cancelled():  # it may come yet, and would be taken for the next
+            if (
+                not self._response.done() or self._response.cancelled()
+            ):  # it may come yet, and would be taken for the next
                 self.close()
-            self._answer = None
+            self._response = None
 
     def close(self) -> None:
         """Cut it."""
@@ -72,7 +74,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of the answer."""
+        """Take a part of the response."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -83,16 +85,16 @@ class Connection(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        """Hand the answer over."""
+        """Hand the response over."""
         self.open = self.open and self._parser.should_keep_alive()
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result((self._parser.get_status_code(), bytes(self._body)))
+        if self._response is not None and not self._response.done():
+            self._response.set_result((self._parser.get_status_code(), bytes(self._body)))
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Tell who waits."""
         self.open = False
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(ConnectionResetError("The server has cut the connection"))
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(ConnectionResetError("The server has cut the connection"))
 
 
 class Pool:
@@ -104,7 +106,7 @@ class Pool:
         self._all: set[Connection] = set()
 
     async def send(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """Return the status and the body of the answer; raises OSError, or TimeoutError where one is set around it."""
+        """Return the status and the body of the response; raises OSError."""
         content = b"" if body is None else json.dumps(body).encode()
         fields = {"content-type": "application/json"} if content else {}
         connection = await self._connected()
@@ -119,10 +121,10 @@ class Pool:
                 self._all.discard(connection)
 
     async def json(self, path: str) -> Any:  # noqa: ANN401 - whatever the server has there
-        """Return what a GET answers, which must be there."""
+        """Return the JSON of a GET, which must succeed."""
         status, body = await self.send("GET", path)
         if status != 200:  # noqa: PLR2004 - the only good one
-            raise ConnectionError(f"GET {path} was answered {status}")
+            raise ConnectionError(f"GET {path} got {status}")
         return json.loads(body)
 
     def close(self) -> None:

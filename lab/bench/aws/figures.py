@@ -59,7 +59,7 @@ def _emulated(rounds: int, *, quick: bool) -> list[Row]:
     with deployed() as deployment:
         ours, bare = both = emulated.sides(deployment)
         for _ in range(rounds):
-            emulated.run_once(deployment, both, 10 if quick else 60)
+            emulated.run_once(both, 10 if quick else 60)
     goal = "1.25 of it at most"
     return [
         Row("`POST /schedule` in the emulator", "ms", ours.latencies, bare.latencies, goal),

@@ -114,7 +114,7 @@ def bare() -> Handler:
 
 
 def _event() -> dict[str, Any]:
-    """Return the event of API Gateway with the headers that a caller usually sends."""
+    """Return the event of API Gateway with the headers that a client usually sends."""
     headers = {
         "Accept": "*/*",
         "Accept-Encoding": "gzip, deflate",
@@ -123,8 +123,6 @@ def _event() -> dict[str, Any]:
         "User-Agent": "python-httpx/0.28.1",
         "X-Amzn-Trace-Id": "Root=1-00000000-000000000000000000000000",
         "X-Forwarded-For": "192.0.2.1",
-        "X-Forwarded-Port": "443",
-        "X-Forwarded-Proto": "https",
         "x-pd-secret": SECRET,
     }
     return {
@@ -136,7 +134,6 @@ def _event() -> dict[str, Any]:
         "queryStringParameters": None,
         "multiValueQueryStringParameters": None,
         "pathParameters": {"proxy": "schedule"},
-        "stageVariables": None,
         "requestContext": {"stage": "v1", "path": "/v1/schedule", "httpMethod": "POST"},
         "body": base64.b64encode(json.dumps(_BODY).encode()).decode(),
         "isBase64Encoded": True,

@@ -1,4 +1,4 @@
-"""Stands between programs and AWS, passes their calls on, and lets some of them go wrong as planned."""
+"""Stands between programs and AWS, passes their calls on, and lets some of them fail as planned."""
 
 import json
 import socket
@@ -7,43 +7,58 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from lab.chaos.aws.nemesis import Kind, Plan
-from lab.chaos.aws.refusals import Refusal, conflict, internal_error, throttled, unavailable
 
 HOST: Final = "127.0.0.1"
 _HOLD_S: Final = 10
-"""How long an answer is held back from a caller that does not give up: longer than the functions wait."""
+"""How long a response is held back from a caller that does not give up: longer than the functions wait."""
 _UPSTREAM_S: Final = 60
 _POLL_S: Final = 0.05
-_REFUSALS: Final = {
-    Kind.THROTTLED: throttled,
-    Kind.CONFLICT: conflict,
-    Kind.ERROR: internal_error,
-    Kind.UNAVAILABLE: unavailable,
-}
-_BEFORE_SUCCESS: Final = frozenset({Kind.TIMEOUT, Kind.RESET, Kind.CRASH, *_REFUSALS})
+_IN_PLACE: Final = frozenset(
+    {Kind.TIMEOUT, Kind.RESET, Kind.CRASH, Kind.THROTTLED, Kind.CONFLICT, Kind.ERROR, Kind.UNAVAILABLE}
+)
 """Faults that come in place of the call; the others come after it."""
+_KEPT: Final = ("content-type", "x-amz-crc32", "x-amzn-errortype", "x-amzn-requestid", "date")
+
+# Each service has errors, a content type and a namespace of its own, in the JSON protocols of AWS.
+_DYNAMODB: Final = "DynamoDB_20120810"
+_NAMES: Final = {
+    _DYNAMODB: ("ProvisionedThroughputExceededException", "InternalServerError"),
+    "AWSStepFunctions": ("ThrottlingException", "InternalFailure"),
+    "secretsmanager": ("ThrottlingException", "InternalServiceError"),
+}
+_NAMESPACE: Final = {_DYNAMODB: "com.amazonaws.dynamodb.v20120810#"}
+_TYPES: Final = {"secretsmanager": "application/x-amz-json-1.1"}
+
+Response = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """One call of the JSON protocols of AWS: its operation is in a header."""
-
-    target: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def operation(self) -> str:
-        """Its name, such as PutItem; empty for a call of another protocol."""
-        return self.target.rpartition(".")[2]
+def error_response(kind: Kind, target: str) -> Response:
+    """Return what the service of a call responds with, where this fault comes in place of it or after it."""
+    service, _, operation = target.rpartition(".")
+    busy, broken = _NAMES.get(service, ("ThrottlingException", "InternalFailure"))
+    more: dict[str, object] = {}
+    if kind is Kind.UNAVAILABLE:  # what stands in front of the service says so: no JSON
+        return 503, {"Content-Type": "text/html"}, b"<html><body><b>Http/1.1 Service Unavailable</b></body></html>"
+    if kind is Kind.THROTTLED:
+        status, name, sentence = 400, busy, "Rate exceeded"
+    elif kind is Kind.CONFLICT:
+        status, name, sentence = 400, "TransactionConflictException", "Transaction is ongoing for the item"
+        if operation == "TransactWriteItems":
+            name = "TransactionCanceledException"
+            more = {"CancellationReasons": [{"Code": "TransactionConflict", "Message": sentence}, {"Code": "None"}]}
+            sentence = "Transaction cancelled, please refer cancellation reasons [TransactionConflict, None]"
+    else:
+        status, name, sentence = 500, broken, "The service failed"
+    body = {"__type": _NAMESPACE.get(service, "") + name, "message": sentence, **more}
+    headers = {"Content-Type": _TYPES.get(service, "application/x-amz-json-1.0"), "x-amzn-RequestId": "chaos"}
+    return status, headers, json.dumps(body).encode()
 
 
 class FaultProxy:
@@ -60,9 +75,7 @@ class FaultProxy:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End; calls under way end as they may."""
         self._server.shutdown()
         self._server.server_close()
@@ -97,76 +110,65 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        """Pass a call on, or let it go wrong."""
+        """Pass a call on, or let it fail; its operation is in a header."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        call = Call(self.headers.get("X-Amz-Target", ""), dict(self.headers.items()), body)
-        kind = self.server.plan.next(call.operation) if call.target else None
+        target = self.headers.get("X-Amz-Target", "")
+        kind = self.server.plan.next(target.rpartition(".")[2]) if target else None
         with suppress(OSError, HTTPException):  # the caller has gone, or the upstream has
             if kind is None:
-                self._answer(*self._carry_out(call))
-            else:
-                self._go_wrong(kind, call)
-            return
+                self._respond(*self._carry_out(body))
+                return
+            if self._fail(kind, target, body):
+                return
         self._reset()
 
-    def _go_wrong(self, kind: Kind, call: Call) -> None:
+    def _fail(self, kind: Kind, target: str, body: bytes) -> bool:
+        """Apply a fault; tell whether the caller has got a whole response."""
         if kind is Kind.LATE:
             self._wait_for_hangup()
         if kind is Kind.PARTIAL:
-            self._answer(*self._carry_out_half(call))
-            return
-        if kind in _REFUSALS:
-            self._answer(*_REFUSALS[kind](call.target))
-            return
-        answer = None if kind in _BEFORE_SUCCESS else self._carry_out(call)
-        if kind in {Kind.TIMEOUT, Kind.TIMEOUT_AFTER}:
-            self._wait_for_hangup()
-        elif kind is Kind.ERROR_AFTER:
-            self._answer(*internal_error(call.target))
-            return
-        elif kind is Kind.TRUNCATED and answer is not None:
-            self._answer(*answer, cut=True)
-        elif kind in {Kind.CRASH, Kind.CRASH_AFTER}:
-            self.server.kill(self.client_address[1])
-        self._reset()
+            self._respond(*self._carry_out_half(body))
+            return True
+        response = None if kind in _IN_PLACE else self._carry_out(body)
+        match kind:
+            case Kind.THROTTLED | Kind.CONFLICT | Kind.ERROR | Kind.UNAVAILABLE | Kind.ERROR_AFTER:
+                self._respond(*error_response(kind, target))
+                return True
+            case Kind.TIMEOUT | Kind.TIMEOUT_AFTER:
+                self._wait_for_hangup()
+            case Kind.TRUNCATED if response is not None:
+                self._respond(*response, cut=True)
+            case Kind.CRASH | Kind.CRASH_AFTER:
+                self.server.kill(self.client_address[1])
+        return False
 
-    def _carry_out(self, call: Call) -> Refusal:
-        connection = HTTPConnection(
-            str(self.server.upstream.hostname), self.server.upstream.port or 80, timeout=_UPSTREAM_S
-        )
+    def _carry_out(self, body: bytes) -> Response:
+        upstream = self.server.upstream
+        connection = HTTPConnection(str(upstream.hostname), upstream.port or 80, timeout=_UPSTREAM_S)
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
         try:
-            connection.request("POST", self.path, call.body, {**call.headers, "Connection": "close"})
+            connection.request("POST", self.path, body, {**headers, "Connection": "close"})
             response = connection.getresponse()
-            kept = {
-                name: value
-                for name, value in response.getheaders()
-                if name.lower() in {"content-type", "x-amz-crc32", "x-amzn-errortype", "x-amzn-requestid", "date"}
-            }
+            kept = {name: value for name, value in response.getheaders() if name.lower() in _KEPT}
             return response.status, kept, response.read()
         finally:
             connection.close()
 
-    def _carry_out_half(self, call: Call) -> Refusal:
+    def _carry_out_half(self, body: bytes) -> Response:
         """Look at every other item of a batch, and name the others as DynamoDB does when it is busy."""
-        asked = json.loads(call.body)
+        asked = json.loads(body)
         halves: list[dict[str, Any]] = [{}, {}]
         for table, wanted in asked["RequestItems"].items():
-            for half, items in enumerate((wanted["Keys"][::2], wanted["Keys"][1::2])):
+            for half, items in zip(halves, (wanted["Keys"][::2], wanted["Keys"][1::2]), strict=True):
                 if items:
-                    halves[half][table] = {**wanted, "Keys": items}
+                    half[table] = {**wanted, "Keys": items}
         done, left = halves
-        status, headers, body = self._carry_out(
-            Call(
-                call.target,
-                {name: value for name, value in call.headers.items() if name.lower() != "content-length"},
-                json.dumps({**asked, "RequestItems": done}).encode(),
-            )
-        )
-        answer = {**json.loads(body), "UnprocessedKeys": left}
-        return status, {"Content-Type": headers.get("Content-Type", "")}, json.dumps(answer).encode()
+        status, headers, found = self._carry_out(json.dumps({**asked, "RequestItems": done}).encode())
+        content = json.dumps({**json.loads(found), "UnprocessedKeys": left}).encode()
+        return status, {"Content-Type": headers.get("Content-Type", "")}, content
 
-    def _answer(self, status: int, headers: dict[str, str], body: bytes, *, cut: bool = False) -> None:
-        """Send an answer, or half of one."""
+    def _respond(self, status: int, headers: dict[str, str], body: bytes, *, cut: bool = False) -> None:
+        """Send a response, or half of one."""
         self.send_response_only(status)
         for name, value in headers.items():
             self.send_header(name, value)
