@@ -190,7 +190,7 @@ class Run:
         }
         return [f"{count:,} {what}" for what, count in found.items() if count]
 
-    def lines(self, server: Server | None) -> list[str]:
+    def lines(self, server: Server | None, server_cpu_s: float) -> list[str]:
         """Return the report."""
         load, total = self._load, self._streams.total
         rows = {**dict(sorted(load.latency_ms.items(), key=lambda row: (list(OPERATIONS).index(row[0][0]), row[0][1])))}
@@ -208,7 +208,7 @@ class Run:
         if server:
             lines.append(
                 f"server    memory {server.memory_mib():.0f} MiB, at most {server.memory_mib('VmHWM'):.0f} MiB; "
-                f"{server.cpu_s():.1f} s of processor time since its start"
+                f"{server_cpu_s:.1f} s of processor time"
             )
         lines.append(
             f"generator {self._cpu_s / self._seconds:.0%} of a core; behind its plan, in ms (p50 p90 p99 max):"
@@ -232,8 +232,10 @@ async def _measure(target: Target, server: Server | None, given: argparse.Namesp
     )
     sys.stdout.flush()
     run = Run(target, given, seed)
+    cpu_s = server.cpu_s() if server else 0.0
     await run.run(end)
-    sys.stdout.write("\n".join(run.lines(server)) + "\n")
+    cpu_s = (server.cpu_s() if server else 0.0) - cpu_s
+    sys.stdout.write("\n".join(run.lines(server, cpu_s)) + "\n")
     return not run.violations()
 
 

@@ -13,7 +13,7 @@ FAR_S: Final = 10_800.0
 LARGE: Final = 3_000
 """Characters that make a message so large that its event refers to its task."""
 
-_LONGEST_PART: Final = 0.8  # of the run, within which tasks are first asked for
+_LONGEST_PART: Final = 0.6  # of the run, within which tasks are first asked for
 
 
 class Act(StrEnum):
