@@ -19,8 +19,8 @@ from task_scheduler.engine import EngineError, IdempotencyKey, TaskNotFoundError
 from task_scheduler.metrics import NullMetrics
 from task_scheduler.task import Status, Task, changed_task, new_task, read_payload
 from tests.aws.explorer import Scheduler
-from tests.aws.memory_dynamodb import MemoryDynamoDB, Schema, refused
-from tests.aws.memory_step_functions import MACHINE, MemoryStepFunctions, Message, StopOfEnded
+from tests.support.memory_dynamodb import MemoryDynamoDB, Schema, refused
+from tests.support.memory_step_functions import MACHINE, MemoryStepFunctions, Message, StopOfEnded
 
 START_MS: Final = timestamps.parse("2026-11-21T09:00:00Z")
 SCHEMAS: Final = {

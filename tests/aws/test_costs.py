@@ -11,7 +11,7 @@ from task_scheduler.aws.event_log import PARTITIONS
 from task_scheduler.aws.task_store import SHARDS, StoredState
 from task_scheduler.engine import TaskQuery
 from task_scheduler.task import Status, new_task
-from tests.aws.world import World, run
+from tests.support.world import World, run
 
 PAGE = 10
 

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from task_scheduler import timestamps
 from task_scheduler.engine import EngineError
 from task_scheduler.task import Task, changed_task, read_payload
-from tests.aws.world import CrashError, World
+from tests.support.world import CrashError, World
 
 MOST_CALLS = 14  # that any of the use cases makes
 

@@ -20,7 +20,7 @@ from task_scheduler.engine import (
     UnavailableError,
 )
 from task_scheduler.task import InvalidTaskError, Status, Task, changed_task, new_task
-from tests.aws.world import ENTERED, CrashError, World, ids, refusal, run
+from tests.support.world import ENTERED, CrashError, World, ids, refusal, run
 
 
 def test_scheduling_is_one_write_and_one_start(world: World) -> None:

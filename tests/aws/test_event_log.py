@@ -10,7 +10,7 @@ from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.task_store import StoredState
 from task_scheduler.task import Event, Task
-from tests.aws.world import CrashError, World
+from tests.support.world import CrashError, World
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from task_scheduler.aws import event_log, schema
 from task_scheduler.aws.task_store import StoredState
 from task_scheduler.engine import IdempotencyKey
 from task_scheduler.task import Task, changed_task, new_task
-from tests.aws.world import World, run, tables
+from tests.support.world import World, run, tables
 
 READS: Final = "DynamoDB reads"
 WRITES: Final = "DynamoDB writes"

@@ -9,8 +9,8 @@ from task_scheduler.aws import schema
 from task_scheduler.aws.task_store import StoredState
 from task_scheduler.engine import TooLateError
 from task_scheduler.task import Status
-from tests.aws.memory_step_functions import MACHINE
-from tests.aws.world import CrashError, World, ids, refusal, run
+from tests.support.memory_step_functions import MACHINE
+from tests.support.world import CrashError, World, ids, refusal, run
 
 
 def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(world: World) -> None:

@@ -18,8 +18,8 @@ from lab.chaos.ledger import Delivered, Emitted, Evidence, Ledger, Seen
 from task_scheduler.api.apigateway import handler
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import Context
-from tests.aws.world import CrashError, Faults, World, refusal
 from tests.fuzz.gateway import LateApplication
+from tests.support.world import CrashError, Faults, World, refusal
 
 _TICK_S: Final = 0.5
 _SWEEP_S: Final = 20

@@ -15,9 +15,9 @@ import pytest
 
 from lab.chaos.account import Account
 from lab.chaos.aws.faults import Plan
-from tests.aws.world import tables
 from tests.chaos.small_aws import SmallAws
 from tests.chaos.virtual_time import VirtualTimeLoop
+from tests.support.world import tables
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.clients.client import Client, Curl, Framing, Request, Response
 from tests.clients.installed import CLIENTS, Kind
-from tests.conformance.api import IDEMPOTENCY_KEY, SECRET_HEADER, Deployment
-from tests.conformance.clients.cutting_proxy import CuttingProxy
-from tests.conformance.clock import eventually
+from tests.support.api import IDEMPOTENCY_KEY, SECRET_HEADER, Deployment
+from tests.support.clock import eventually
+from tests.support.cutting_proxy import CuttingProxy
 
 pytestmark = pytest.mark.slow
 

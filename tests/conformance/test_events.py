@@ -1,9 +1,9 @@
 """GET /events as pages of JSON."""
 
-from tests.conformance.api import PAST, Accepted, Api, together
-from tests.conformance.clock import now_ms
-from tests.conformance.contract import JsonObject
-from tests.conformance.event_log import EventLog
+from tests.support.api import PAST, Accepted, Api, together
+from tests.support.clock import now_ms
+from tests.support.contract import JsonObject
+from tests.support.event_log import EventLog
 
 
 def _some(api: Api, log: EventLog, count: int, *, message: str = "hello") -> list[Accepted]:

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conformance.api import PAST, Api, Deployment
-from tests.conformance.clock import eventually
-from tests.conformance.event_log import EventLog
-from tests.conformance.event_stream import follow, position, stream
-from tests.conformance.local_server import LocalServer
-from tests.e2e.receiver import WEBHOOK_SECRET
+from tests.support.api import PAST, Api, Deployment
+from tests.support.clock import eventually
+from tests.support.event_log import EventLog
+from tests.support.event_stream import follow, position, stream
+from tests.support.local_server import LocalServer
+from tests.support.receiver import WEBHOOK_SECRET
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.conformance.api import PAST, Accepted, Api, together
-from tests.conformance.clock import DAY_MS, iso, milliseconds, now_ms
-from tests.conformance.contract import JsonObject
-from tests.conformance.event_log import EventLog
-from tests.conformance.task_list import page, pages, tag_query, unique_tag, wait_until_listed, walk
+from tests.support.api import PAST, Accepted, Api, together
+from tests.support.clock import DAY_MS, iso, milliseconds, now_ms
+from tests.support.contract import JsonObject
+from tests.support.event_log import EventLog
+from tests.support.task_list import page, pages, tag_query, unique_tag, wait_until_listed, walk
 
 _HOUR_MS: Final = 3_600_000
 _FAR_MS: Final = 500 * DAY_MS  # beyond the arming window, where a task has no timer to stop: cheap in the emulator

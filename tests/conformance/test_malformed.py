@@ -9,8 +9,8 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.conformance.api import PAST, Api, together
-from tests.conformance.event_stream import EVENT_STREAM
+from tests.support.api import PAST, Api, together
+from tests.support.event_stream import EVENT_STREAM
 
 _HELLO: Final = f'"timestamp": "{PAST}", "message": "hello"'
 

@@ -6,7 +6,7 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.conformance.api import Api
+from tests.support.api import Api
 
 _MEDIA_TYPES: Final = {
     "css": "text/css; charset=utf-8",

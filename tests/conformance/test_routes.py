@@ -5,8 +5,8 @@ import re
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.conformance.api import Api
-from tests.conformance.contract import METHODS
+from tests.support.api import Api
+from tests.support.contract import METHODS
 
 
 def test_health_tells_the_version(api: Api) -> None:

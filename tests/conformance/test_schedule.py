@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.api import PAST, Accepted, Api, together
-from tests.conformance.clock import DAY_MS, iso, milliseconds, now_ms
-from tests.conformance.event_log import EventLog
+from tests.support.api import PAST, Accepted, Api, together
+from tests.support.clock import DAY_MS, iso, milliseconds, now_ms
+from tests.support.event_log import EventLog
 
 
 def test_the_answer_has_an_id_a_message_and_the_timestamp(api: Api) -> None:

@@ -5,10 +5,10 @@ import random
 import httpx_sse
 import pytest
 
-from tests.conformance.api import PAST, Accepted, Api, together
-from tests.conformance.clock import iso, now_ms
-from tests.conformance.event_log import EventLog
-from tests.conformance.event_stream import EVENT_STREAM, follow, position, stream
+from tests.support.api import PAST, Accepted, Api, together
+from tests.support.clock import iso, now_ms
+from tests.support.event_log import EventLog
+from tests.support.event_stream import EVENT_STREAM, follow, position, stream
 
 
 def _some(api: Api, count: int, *, within_ms: int = 0) -> list[Accepted]:

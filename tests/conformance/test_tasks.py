@@ -1,8 +1,8 @@
 """GET /tasks/{id}: a task through its life."""
 
-from tests.conformance.api import PAST, Api
-from tests.conformance.clock import iso, milliseconds, now_ms
-from tests.conformance.event_log import EventLog
+from tests.support.api import PAST, Api
+from tests.support.clock import iso, milliseconds, now_ms
+from tests.support.event_log import EventLog
 
 _FIELDS = {
     "id",

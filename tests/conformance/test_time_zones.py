@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.conformance.api import Api, together
-from tests.conformance.clock import DAY_MS, iso, now_ms
-from tests.conformance.event_log import EventLog
+from tests.support.api import Api, together
+from tests.support.clock import DAY_MS, iso, now_ms
+from tests.support.event_log import EventLog
 
 _REAL_DAYS = {
     ("2024-12-01T09:00", "Europe/Berlin"): "2024-12-01T08:00:00.000Z",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from tests.conformance.api import Api, together
+from tests.support.api import Api, together
 
 _YEAR: Final = datetime.now(UTC).year + 2
 """Of the timestamps here: ahead of now, and within the horizon."""

@@ -7,11 +7,11 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.conformance.api import IDEMPOTENCY_KEY, PAST, Api, Deployment
-from tests.conformance.clock import DAY_MS, eventually, iso, milliseconds, now_ms
-from tests.conformance.contract import JsonObject, check_error_shape
-from tests.conformance.event_stream import position
-from tests.conformance.local_server import LocalServer
+from tests.support.api import IDEMPOTENCY_KEY, PAST, Api, Deployment
+from tests.support.clock import DAY_MS, eventually, iso, milliseconds, now_ms
+from tests.support.contract import JsonObject, check_error_shape
+from tests.support.event_stream import position
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 

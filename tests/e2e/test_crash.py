@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conformance.api import Api, Deployment, Ledger
-from tests.conformance.clock import eventually, iso, now_ms
-from tests.conformance.event_log import EventLog, audit
-from tests.conformance.local_server import LocalServer
+from tests.support.api import Api, Deployment, Ledger
+from tests.support.clock import eventually, iso, now_ms
+from tests.support.event_log import EventLog, audit
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from emulator.process import free_port
-from tests.conformance.api import PAST, Api, Deployment
-from tests.conformance.clock import eventually
-from tests.conformance.local_server import LocalServer
+from tests.support.api import PAST, Api, Deployment
+from tests.support.clock import eventually
+from tests.support.local_server import LocalServer
 
 BODY = {"in": "1h", "message": "hello"}
 

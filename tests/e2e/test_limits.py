@@ -16,8 +16,8 @@ import pytest
 
 from task_scheduler.api.json_body import MAX_BODY_BYTES
 from task_scheduler.local.limits import Limits, limits_of_this_process
-from tests.conformance.clock import eventually
-from tests.conformance.local_server import LocalServer
+from tests.support.clock import eventually
+from tests.support.local_server import LocalServer
 
 LIMITS: Final = {
     "max_header_bytes": 10_000,

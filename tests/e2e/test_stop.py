@@ -12,9 +12,9 @@ import pytest
 from granian.server.embed import Server
 
 from task_scheduler.local.server import Options, ServeError, serve
-from tests.conformance.api import Api, Deployment
-from tests.conformance.event_stream import stream
-from tests.conformance.local_server import LocalServer
+from tests.support.api import Api, Deployment
+from tests.support.event_stream import stream
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 

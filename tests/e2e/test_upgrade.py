@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conformance.api import Api, Deployment
-from tests.conformance.clock import eventually, milliseconds
-from tests.conformance.local_server import LocalServer
 from tests.e2e.formats.sample import CANCELLED, FORMATS, KEYED, SOON, WAITING
+from tests.support.api import Api, Deployment
+from tests.support.clock import eventually, milliseconds
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 

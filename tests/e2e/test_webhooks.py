@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.api import PAST, Api, Deployment
-from tests.conformance.clock import eventually
-from tests.conformance.event_log import EventLog
-from tests.conformance.local_server import LocalServer
-from tests.e2e.receiver import WEBHOOK_SECRET, Receiver
+from tests.support.api import PAST, Api, Deployment
+from tests.support.clock import eventually
+from tests.support.event_log import EventLog
+from tests.support.local_server import LocalServer
+from tests.support.receiver import WEBHOOK_SECRET, Receiver
 
 pytestmark = pytest.mark.slow
 

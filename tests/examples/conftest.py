@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.api import Api, Deployment
-from tests.conformance.contract import JsonObject
-from tests.conformance.local_server import LocalServer
 from tests.examples.printed import Workplace
+from tests.support.api import Api, Deployment
+from tests.support.contract import JsonObject
+from tests.support.local_server import LocalServer
 
 _SECRET: Final = "of a server that lives for a second"  # noqa: S105 - it guards nothing
 

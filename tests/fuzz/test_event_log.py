@@ -14,8 +14,8 @@ from task_scheduler.engine import MAX_PAGE_BYTES
 from task_scheduler.local.store import TaskStore
 from task_scheduler.task import Event, Task, encode
 from tests.aws.simulation import START_MS
-from tests.aws.world import Clock, tables
 from tests.fuzz.effort import effort
+from tests.support.world import Clock, tables
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
 from stacks.settings import Settings
-from tests.infrastructure.synthesis import Synthesis, synthesise
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+from tests.support.synthesis import Synthesis, synthesise
 
 
 def violations(folder: Path) -> list[Any]:

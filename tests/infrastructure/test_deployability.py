@@ -18,9 +18,9 @@ from cdk_preflight import Preflight
 
 from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
-from tests.infrastructure.synthesis import CONTEXT
 from tests.infrastructure.test_checks import violations
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+from tests.support.synthesis import CONTEXT
 
 # Every setting that adds, removes or protects resources. All others only change a value within its bounds.
 CHOICES: Final[Mapping[str, tuple[Any, Any]]] = {

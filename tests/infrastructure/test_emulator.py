@@ -28,9 +28,9 @@ from emulator.tools import REGION, ROOT
 from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
 from task_scheduler.client import Client
-from tests.conformance.clock import eventually
 from tests.infrastructure.inventory import names_of
-from tests.infrastructure.synthesis import CONTEXT, shared_synthesis
+from tests.support.clock import eventually
+from tests.support.synthesis import CONTEXT, shared_synthesis
 
 PAST: Final = "2020-08-21T04:29:00.951Z"
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.infrastructure.synthesis import Resource, Synthesis, listed
+from tests.support.synthesis import Resource, Synthesis, listed
 
 # Types that neither store nor carry what callers send.
 WITHOUT_DATA: Final = frozenset(

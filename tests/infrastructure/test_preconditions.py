@@ -29,7 +29,7 @@ from stacks.account import Account, PreconditionError, UncheckedError, Unrecorde
 from stacks.deployment_file import METADATA, NAME
 from stacks.preconditions import check
 from stacks.settings import SettingError, Settings
-from tests.infrastructure.synthesis import ROOT, shared_synthesis
+from tests.support.synthesis import ROOT, shared_synthesis
 
 DEPLOYED: Final = {
     "secret": "off",

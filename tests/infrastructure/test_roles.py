@@ -3,7 +3,7 @@
 import pytest
 
 from tests.infrastructure.permissions import NEEDED_BY, QUEUE, SECRET, TOPIC, Call
-from tests.infrastructure.synthesis import Synthesis, listed
+from tests.support.synthesis import Synthesis, listed
 
 
 def granted(stack: Synthesis, role: str) -> set[Call]:

@@ -12,8 +12,8 @@ from stacks.deployment_file import METADATA
 from stacks.settings import Settings
 from task_scheduler.aws import schema
 from task_scheduler.cdk.recorder import TIMEOUT_SECONDS
-from tests.infrastructure.synthesis import ROOT, Synthesis, synthesise
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+from tests.support.synthesis import ROOT, Synthesis, synthesise
 
 OUTPUTS: Final = {"ApiUrl", "TopicArn", "StateMachineArn", "SecretArn"}
 API_GATEWAY_TIMEOUT_S: Final = 29

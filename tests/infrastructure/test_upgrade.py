@@ -16,13 +16,13 @@ import pytest
 import emulator
 import task_scheduler
 from stacks.settings import Settings
-from tests.conformance.api import IDEMPOTENCY_KEY, Accepted, Api, Deployment
-from tests.conformance.clock import eventually, now_ms
-from tests.infrastructure.synthesis import Synthesis, shared_synthesis
 from tests.infrastructure.test_recovery import Stack
 from tests.infrastructure.upgrade import BASELINE, TEMPLATE
 from tests.infrastructure.upgrade.__main__ import write_baseline
 from tests.infrastructure.upgrade.replacements import STATEFUL, replacements
+from tests.support.api import IDEMPOTENCY_KEY, Accepted, Api, Deployment
+from tests.support.clock import eventually, now_ms
+from tests.support.synthesis import Synthesis, shared_synthesis
 
 PENDING: Final = range(2, 62, 4)
 # If a recorder is replaced while it holds a message, the message returns after the visibility timeout of the queue

@@ -15,8 +15,8 @@ import pytest
 from lab.load.__main__ import main
 from lab.load.connection import Pool, Target
 from lab.load.workload import OPERATIONS, Workload
-from tests.conformance.clock import eventually
-from tests.conformance.local_server import LocalServer
+from tests.support.clock import eventually
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.lab
 

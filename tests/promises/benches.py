@@ -10,7 +10,7 @@ from task_scheduler.engine import Engine
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.metrics import NullMetrics
 from task_scheduler.task import Event
-from tests.aws.world import Clock, World, tables
+from tests.support.world import Clock, World, tables
 
 
 class Bench(Protocol):

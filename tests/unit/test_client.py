@@ -24,7 +24,7 @@ from task_scheduler.client import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from tests.unit.fake_service import (
+from tests.support.fake_service import (
     SCHEDULED,
     SECRET,
     TASK_ID,

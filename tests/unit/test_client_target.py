@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from task_scheduler.client import Client, UnreachableError
-from tests.unit.fake_service import SECRET, URL, Asynchronous, Kind, Synchronous, answer
+from tests.support.fake_service import SECRET, URL, Asynchronous, Kind, Synchronous, answer
 
 HEALTH = answer({"status": "ok", "version": "0.1.0"})
 

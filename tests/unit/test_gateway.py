@@ -14,7 +14,7 @@ from task_scheduler.api.app import Api
 from task_scheduler.api.request import Request
 from task_scheduler.api.response import NO_STORE, Response, json_response
 from task_scheduler.api.routes import ROUTES, Context, Route
-from tests.unit.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine
 
 SECRET = "the-configured-secret"  # noqa: S105 - of nothing
 TASK = b'{"in": "30s", "message": "a private matter"}'

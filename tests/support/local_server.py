@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.conformance.clock import eventually
+from tests.support.clock import eventually
 
 _ROOT: Final = Path(__file__).parents[2]
 _SECONDS_TO_START: Final = 60

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from task_scheduler import timestamps
 from task_scheduler.aws import schema
-from tests.aws.memory_dynamodb import refused
+from tests.support.memory_dynamodb import refused
 
 MACHINE: Final = "arn:aws:states:eu-west-1:123456789012:stateMachine:timer"
 _EXECUTION: Final = MACHINE.replace(":stateMachine:", ":execution:") + ":"

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
-from tests.shared import shared_folder
+from tests.support.shared import shared_folder
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONTEXT: Final[Mapping[str, Any]] = json.loads((ROOT / "cdk.json").read_text())["context"]

@@ -23,10 +23,10 @@ from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.sweeper import Sweep, Sweeper
 from task_scheduler.aws.task_store import SHARDS, TaskStore
 from task_scheduler.task import Event, Task, new_task
-from tests.aws.memory_dynamodb import MemoryDynamoDB
-from tests.aws.memory_step_functions import MACHINE
 from tests.aws.simulation import SCHEMAS, START_MS
-from tests.unit.observations import Observations
+from tests.support.memory_dynamodb import MemoryDynamoDB
+from tests.support.memory_step_functions import MACHINE
+from tests.support.observations import Observations
 
 ENTERED: dict[str, Any] = {
     "type": "TaskStateEntered",
