@@ -106,7 +106,7 @@ def test_the_promises_hold_whichever_call_goes_wrong(
 
 
 def check(story: Story) -> None:
-    published = story.world.machine.published
+    published = story.world.published
     logged = [event.task_id for event in story.world.logged()]
     for ms, event in published:
         assert ms >= timestamps.parse(read_payload(event)["timestamp"]), "early"

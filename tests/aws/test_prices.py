@@ -160,7 +160,7 @@ def test_emitting_takes_the_units_that_the_page_counts(metered: tuple[World, Met
     schedule(world, size, BATCH)
     meter.units.clear()
     world.advance(61)
-    assert len(world.machine.published) == BATCH
+    assert len(world.published) == BATCH
     assert dict(meter.units) == of_dynamodb([Cost(size).emit()], BATCH)
 
 

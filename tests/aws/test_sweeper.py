@@ -9,7 +9,7 @@ from task_scheduler.aws import schema
 from task_scheduler.aws.task_store import StoredState
 from task_scheduler.engine import TooLateError
 from task_scheduler.task import Status
-from tests.support.memory_step_functions import MACHINE
+from tests.support.memory_step_functions import MACHINE, Topic
 from tests.support.world import CrashError, World, ids, refusal, run
 
 
@@ -72,7 +72,7 @@ def test_a_parked_task_whose_start_is_refused_is_started_by_a_later_sweep_and_in
     assert not world.machine.executions
     assert world.sweep().armed == 1
     world.advance(300)
-    assert world.machine.published == [(task.due_ms, task.payload)]
+    assert world.published == [(task.due_ms, task.payload)]
 
 
 def test_timers_that_died_are_started_again(world: World) -> None:
@@ -80,7 +80,7 @@ def test_timers_that_died_are_started_again(world: World) -> None:
     run(world.engine.schedule(task))
     world.machine.lose()
     world.advance(300)
-    assert not world.machine.published
+    assert not world.published
     world.minutes(2)
     assert ids(world) == [task.id]
 
@@ -88,7 +88,7 @@ def test_timers_that_died_are_started_again(world: World) -> None:
 def test_a_task_that_cannot_be_published_is_tried_for_a_day_and_then_failed(world: World) -> None:
     task = world.new_task()
     run(world.engine.schedule(task))
-    world.machine.topic_works = False
+    world.machine.topic = Topic.REFUSES
     world.minutes(25 * 60, step=20)
     assert run(world.engine.get(task.id)).status is Status.FAILED
     assert 20 <= len(world.machine.executions) <= 40
@@ -167,9 +167,9 @@ def test_a_mark_whose_response_was_lost_is_followed_by_the_start(world: World) -
 def test_a_topic_that_is_mended_gets_what_it_missed(world: World) -> None:
     task = world.new_task()
     run(world.engine.schedule(task))
-    world.machine.topic_works = False
+    world.machine.topic = Topic.REFUSES
     world.minutes(5)
-    world.machine.topic_works = True
+    world.machine.topic = Topic.WORKS
     world.minutes(10)
     assert ids(world) == [task.id]
 

@@ -143,7 +143,7 @@ class SmallAws(httpx.AsyncBaseTransport):
             await asyncio.sleep(_SWEEP_S)
             for life in living:
                 life.cancel()
-            deliveries = [Delivered.read(json.loads(event), ms) for ms, event in self.world.machine.published]
+            deliveries = [Delivered.read(json.loads(event), ms) for ms, event in self.world.published]
             self.evidence = Evidence(
                 await log(http), await tasks(http), self._seen, deliveries=deliveries, due_before_ms=clock()
             )

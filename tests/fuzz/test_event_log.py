@@ -13,9 +13,8 @@ from task_scheduler.aws.event_log import SEAL_AFTER_MS, EventLog
 from task_scheduler.engine import MAX_PAGE_BYTES
 from task_scheduler.local.store import TaskStore
 from task_scheduler.task import Event, Task, encode
-from tests.aws.simulation import START_MS
 from tests.fuzz.effort import effort
-from tests.support.world import Clock, tables
+from tests.support.world import START_MS, Clock, tables
 
 pytestmark = pytest.mark.slow
 

@@ -15,10 +15,9 @@ from task_scheduler import timestamps
 from task_scheduler.engine import EngineError, TaskPage, TaskQuery
 from task_scheduler.local.store import TaskStore
 from task_scheduler.task import Status, Task, encode, new_task
-from tests.aws.simulation import START_MS
 from tests.fuzz.effort import effort
 from tests.fuzz.listing import DUES, TAGS, expected, queries, walk
-from tests.support.world import World, tables
+from tests.support.world import START_MS, World, tables
 
 pytestmark = pytest.mark.slow
 

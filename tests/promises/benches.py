@@ -88,7 +88,7 @@ class AwsBench:
         self._world.minutes(3)
 
     def emitted(self) -> list[tuple[int, str]]:
-        return self._world.machine.published
+        return self._world.published
 
     def logged(self) -> list[Event]:
         return self._world.logged()

@@ -107,6 +107,7 @@ class MemoryStepFunctions:
         self.executions: dict[str, Execution] = {}
         self.published: list[Message] = []
         self.topic = Topic.WORKS
+        self.most_open = 1_000_000
         self.overlaps: list[str] = []
         """Executions that were started while another one of their task was running."""
         self._now_ms = now_ms
@@ -235,10 +236,12 @@ class MemoryStepFunctions:
         return (executions, tuple(self.published), tuple(self.overlaps), self.topic)
 
     def _start(self, name: str, given: str) -> None:
+        running = [one for one in self.executions.values() if one.status == "RUNNING"]
+        if len(running) >= self.most_open:
+            raise refused("ExecutionLimitExceeded")
         execution = Execution(name, given, self._now_ms())
         if not self._describe_lags:
             execution.known = ("RUNNING", None)
-        running = [one for one in self.executions.values() if one.status == "RUNNING"]
         self.overlaps += [name for one in running if one.task_id == execution.task_id]
         execution.add("ExecutionStarted", executionStartedEventDetails={"input": given})
         execution.add("WaitStateEntered", stateEnteredEventDetails={"name": schema.WAIT_UNTIL_DUE, "input": given})
