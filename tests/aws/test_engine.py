@@ -1,7 +1,6 @@
 """The AWS engine keeps its promises when calls fail, are lost or repeated, and when processes die between two calls."""
 
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,7 +19,6 @@ from task_scheduler.engine import (
     UnavailableError,
 )
 from task_scheduler.task import InvalidTaskError, Status, Task, changed_task, new_task
-from tests.support.memory_step_functions import Topic
 from tests.support.world import CrashError, World, ids, refusal, run
 
 
@@ -61,15 +59,6 @@ def test_a_far_task_is_cancelled_by_one_read_and_one_write(world: World) -> None
     assert world.faults.calls == {"get_item": 1, "update_item": 1}
 
 
-@pytest.mark.parametrize("kind", ["throttled", "lost"])
-def test_a_task_whose_start_fails_is_accepted_and_started_by_the_sweeper(world: World, kind: str) -> None:
-    task = world.new_task(due_s=300)
-    world.faults.plan("start_execution", kind)
-    run(world.engine.schedule(task))
-    world.minutes(6)
-    assert ids(world) == [task.id]
-
-
 def test_a_task_that_can_be_neither_started_nor_parked_is_emitted_within_two_minutes(world: World) -> None:
     task = world.new_task(due_s=30)
     world.faults.plan("start_execution", "throttled")
@@ -91,15 +80,6 @@ def test_a_write_that_is_repeated_changes_nothing(world: World) -> None:
     run(world.engine.schedule(task))
     run(world.engine.schedule(task))
     world.advance(60)
-    assert ids(world) == [task.id]
-
-
-def test_a_process_that_dies_between_write_and_start_loses_nothing(world: World) -> None:
-    task = world.new_task(due_s=30)
-    world.faults.plan("start_execution", "crash")
-    with pytest.raises(CrashError):
-        run(world.engine.schedule(task))
-    world.minutes(3)
     assert ids(world) == [task.id]
 
 
@@ -148,16 +128,6 @@ def test_the_history_decides_only_when_the_stop_came_within_a_second_of_the_end(
     assert world.faults.calls["get_execution_history"] == reads
     world.minutes(5)
     assert not world.published
-
-
-def test_a_cancel_that_dies_before_its_mark_is_no_cancel(world: World) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.faults.plan("update_item", "crash")
-    with pytest.raises(CrashError):
-        run(world.engine.cancel(task.id))
-    world.minutes(3)
-    assert ids(world) == [task.id]
 
 
 def test_a_cancel_that_died_before_its_mark_can_be_repeated(world: World) -> None:
@@ -370,23 +340,6 @@ def test_a_keyed_request_that_died_anywhere_can_be_repeated(world: World, call: 
     assert len(world.published) == len(ids(world)) == 1
 
 
-def test_a_slow_request_whose_key_was_taken_over_makes_no_second_task(world: World) -> None:
-    slow, quick = world.new_task(number=1), world.new_task(number=2)
-
-    def hold_up(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
-        assert run(world.engine.schedule(quick, KEY)) == quick
-        return call(**parameters)
-
-    world.faults.special["held up"] = hold_up
-    world.faults.plan("put_item", "fine", "held up")
-    assert run(world.engine.schedule(slow, KEY)) == quick
-    assert run(world.engine.schedule(world.new_task(number=3), KEY)) == quick
-    with pytest.raises(TaskNotFoundError):
-        run(world.engine.get(slow.id))
-    world.minutes(3)
-    assert ids(world) == [quick.id]
-
-
 def test_a_throttled_batch_keeps_each_task_and_attempts_one_start(world: World) -> None:
     tasks = [world.new_task(due_s=300, number=number) for number in range(100)]
     world.faults.plan("start_execution", "throttled")
@@ -462,22 +415,6 @@ def test_a_batch_is_repeated_by_its_key(world: World) -> None:
     assert run(world.engine.schedule_all(again, keys)) == tasks
 
 
-def test_cancelling_by_tag_finds_a_task_that_the_index_does_not_know_yet(world: World) -> None:
-    task = world.new_task(tags={"user": "42"})
-    began_ms = world.clock.ms
-
-    def lag(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
-        found = call(**parameters)
-        return found if world.clock.ms >= began_ms + 2_000 else {**found, "Items": []}
-
-    run(world.engine.schedule(task))
-    world.faults.special["behind"] = lag
-    world.faults.plan("query", *["behind"] * 100)
-    assert run(world.engine.cancel_tagged(("user", "42"))) == TagCancellation(1, 0, more=False)
-    world.minutes(3)
-    assert not world.published
-
-
 def enter_publish(world: World, task: Task) -> None:
     for step in ("wait ends", "enter publish"):
         world.machine.take(f"{step} {task.id}-1")
@@ -493,40 +430,6 @@ def test_a_cancel_that_is_too_late_leaves_the_publish_alone(world: World) -> Non
             run(change)
     assert world.machine.executions[f"{task.id}-1"].status == "RUNNING"
     assert world.faults.calls["stop_execution"] == 0
-
-
-def test_a_publish_that_a_cancel_has_interrupted_goes_on_at_once(world: World) -> None:
-    """Its wait ended while StopExecution was under way."""
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.clock.sleep(59.9)
-
-    def enter(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
-        world.clock.sleep(0.2)
-        enter_publish(world, task)
-        return call(**parameters)
-
-    world.faults.special["late"] = enter
-    world.faults.plan("stop_execution", "late")
-    with pytest.raises(TooLateError):
-        run(world.engine.cancel(task.id))
-    world.machine.run()
-    assert world.published == [(world.clock.ms, task.payload)]
-    with pytest.raises(TooLateError):
-        run(world.engine.cancel(task.id))
-
-
-def test_a_message_that_an_earlier_timer_may_have_published_cannot_be_cancelled(world: World) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.machine.topic = Topic.REFUSES  # SNS accepts the message, but says so to nobody, and delivers it late
-    world.minutes(3)
-    assert world.faults.calls["start_execution"] > 1
-    for _ in range(2):
-        with pytest.raises(TooLateError):
-            run(world.engine.cancel(task.id))
-        with pytest.raises(TooLateError):
-            run(world.engine.reschedule(task.id, lambda task: task))
 
 
 def test_a_task_whose_start_got_no_answer_is_cancelled_also_under_a_smaller_window(world: World) -> None:
@@ -574,21 +477,6 @@ def test_tasks_that_cannot_be_started_are_reported_as_overdue(world: World, erro
     assert world.sweep().overdue == 3
     (problem,) = run(world.engine.check_health()).failures
     assert problem.startswith("Tasks are overdue: one was due at 2026-11-21T09:01:00")
-
-
-def test_a_list_shows_a_task_that_steps_back_while_it_is_read(world: World) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    record = world.task_store.get(task.id)
-    assert record is not None
-
-    def step_back(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
-        world.task_store.transition(record, StoredState.PARKED, now_ms=world.clock.ms)
-        return call(**parameters)
-
-    world.faults.special["step back"] = step_back
-    world.faults.plan("query", *["fine"] * 8, "step back")  # all shards of the parked tasks are read
-    assert listed(world, status=Status.SCHEDULED) == [task.id]
 
 
 def test_a_batch_tells_what_became_of_each(world: World) -> None:

@@ -1,7 +1,6 @@
 """What the sweeper starts, mends and gives up, and what it leaves alone."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -10,7 +9,7 @@ from task_scheduler.aws.task_store import StoredState
 from task_scheduler.engine import TooLateError
 from task_scheduler.task import Status
 from tests.support.memory_step_functions import MACHINE, Topic
-from tests.support.world import CrashError, World, ids, refusal, run
+from tests.support.world import World, ids, run
 
 
 def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(world: World) -> None:
@@ -24,19 +23,6 @@ def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(
     assert (event.task_id, event.emitted_ms) == (task.id, task.due_ms)
     world.deliver()
     assert len(world.logged()) == 1
-
-
-@pytest.mark.parametrize("call", ["query", "batch_get_item", "update_item", "start_execution"])
-def test_a_sweep_that_dies_is_repeated(world: World, call: str) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.machine.lose()
-    world.clock.sleep(120)
-    world.faults.plan(call, "crash")
-    with pytest.raises(CrashError):
-        world.sweep()
-    world.minutes(3)
-    assert ids(world) == [task.id]
 
 
 def test_what_is_overdue_and_has_to_wait_does_not_hide_what_stands_behind_it(world: World) -> None:
@@ -75,16 +61,6 @@ def test_a_parked_task_whose_start_is_refused_is_started_by_a_later_sweep_and_in
     assert world.published == [(task.due_ms, task.payload)]
 
 
-def test_timers_that_died_are_started_again(world: World) -> None:
-    task = world.new_task(due_s=300)
-    run(world.engine.schedule(task))
-    world.machine.lose()
-    world.advance(300)
-    assert not world.published
-    world.minutes(2)
-    assert ids(world) == [task.id]
-
-
 def test_a_task_that_cannot_be_published_is_tried_for_a_day_and_then_failed(world: World) -> None:
     task = world.new_task()
     run(world.engine.schedule(task))
@@ -116,22 +92,6 @@ def test_a_start_that_is_refused_does_not_count_as_a_timer_that_died(world: Worl
     assert (record.task.revision, record.rearmed) == (2, 1)
     world.minutes(2)
     assert ids(world) == [task.id]
-
-
-def test_a_missing_execution_is_started_under_its_own_name(world: World) -> None:
-    """Another sweep may be about to start it, and DescribeExecution may not know it yet."""
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.clock.sleep(120)
-
-    def unknown(*_: Any) -> None:  # noqa: ANN401 - as any
-        raise refusal("ExecutionDoesNotExist", "DescribeExecution")
-
-    world.faults.special["unknown"] = unknown
-    world.faults.plan("describe_execution", "unknown", "unknown")
-    for _ in range(2):
-        world.sweep()
-    assert list(world.machine.executions) == [f"{task.id}-1"]
 
 
 @pytest.mark.parametrize("apart_s", [0, 0.001])

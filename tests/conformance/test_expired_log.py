@@ -15,7 +15,7 @@ import pytest
 from tests.support.api import PAST, Api, Deployment
 from tests.support.clock import eventually
 from tests.support.event_log import EventLog
-from tests.support.event_stream import follow, position, stream
+from tests.support.event_stream import position, stream
 from tests.support.local_server import LocalServer
 from tests.support.receiver import WEBHOOK_SECRET
 
@@ -84,16 +84,6 @@ def test_a_stopped_server_is_still_stopped_by_sigterm(aged: tuple[LocalServer, A
     with stream(api, last_event_id=0) as frames:
         next(frames)
         assert server.stop() == 0
-
-
-def test_a_position_beyond_the_end_is_that_of_a_log_that_is_gone(api: Api) -> None:
-    end = position(api)
-    page = api.send("GET", f"/events?after={end + 1_000_000}").body
-    assert page["events"] == []
-    assert end <= page["position"] < end + 1_000_000
-    task = api.schedule({"timestamp": PAST, "message": "the next one"})
-    EventLog(api, after=page["position"]).wait_for([task])
-    assert task.id in {frame.task_id for frame in follow(api, after=page["position"], wanted={task.id})}
 
 
 def test_readers_go_on_after_a_backup_was_restored(tmp_path: Path) -> None:

@@ -104,12 +104,6 @@ def test_a_body_in_chunks_is_read_whole(api: Api) -> None:
     assert api.task(answer.body["id"])["message"] == "in two parts"
 
 
-def test_messages_of_every_kind_but_null_are_accepted(api: Api, log: EventLog) -> None:
-    messages: list[object] = [False, True, 0, -0.0, "", [], {}, "text", [None], {"nothing": None}]
-    tasks = together(lambda message: api.schedule({"timestamp": PAST, "message": message}), messages)
-    assert [envelope["event"]["message"] for envelope in log.wait_for(tasks)] == messages
-
-
 @pytest.mark.slow
 def test_a_task_is_never_emitted_early(api: Api, log: EventLog) -> None:
     """Not by the server's clock, whatever the fraction of the second; the stream's test looks at ours."""

@@ -74,13 +74,6 @@ def test_what_is_scheduled_in_a_pipe_is_listed_shown_moved_and_cancelled(server:
     assert "already cancelled" in late.stderr
 
 
-def test_a_wrong_secret_is_told(server: LocalServer) -> None:
-    for secret in ("", "wrong"):
-        done = run("list", url=server.url, secret=secret)
-        assert done.returncode == 1
-        assert done.stderr.endswith("Set TASK_SCHEDULER_SECRET, or give --secret.\n")
-
-
 @pytest.mark.parametrize("command", ["list", "events -f", "import -", "export", "schedule x --in 5"])
 def test_a_server_that_is_not_there_is_told(nobody: str, command: str) -> None:
     done = run(*command.split(), url=nobody)

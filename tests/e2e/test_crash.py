@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.api import Api, Deployment, Ledger
-from tests.support.clock import eventually, iso, now_ms
+from tests.support.clock import eventually
 from tests.support.event_log import EventLog, audit
 from tests.support.local_server import LocalServer
 
@@ -62,22 +62,3 @@ def test_every_accepted_task_is_emitted_once_after_a_restart(tmp_path: Path, how
         audit(api, log)
         api.http.close()
     assert ledger.cancelled
-
-
-def test_overdue_tasks_are_emitted_at_once_after_a_restart_soonest_first(tmp_path: Path) -> None:
-    data = tmp_path / "tasks.db"
-    with LocalServer(data, secret=_SECRET) as server:
-        api = _client(server)
-        first_ms = now_ms() + 600
-        tasks = [api.schedule({"timestamp": iso(first_ms + later), "message": later}) for later in (300, 0, 200, 100)]
-        server.kill()
-        api.http.close()
-    eventually(lambda: now_ms() > first_ms + 300)
-    started_ms = now_ms()
-    with LocalServer(data, secret=_SECRET) as server:
-        api = _client(server)
-        log = EventLog(api, after=0)
-        envelopes = sorted(log.wait_for(tasks), key=lambda envelope: int(envelope["id"]))
-        assert [envelope["event"]["message"] for envelope in envelopes] == [0, 100, 200, 300]
-        assert all(envelope["metadata"]["ts"] >= started_ms for envelope in envelopes)
-        api.http.close()

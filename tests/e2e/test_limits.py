@@ -218,12 +218,6 @@ def most_memory(server: LocalServer) -> int:
     return int(line.split()[1]) * 1_024
 
 
-def test_what_is_not_http_gets_400(server: LocalServer) -> None:
-    with connected(server) as client:
-        client.sendall(b"nonsense\r\n\r\n")
-        assert rest(client).startswith(b"HTTP/1.1 400 ")
-
-
 @pytest.mark.parametrize("count", [50, 3_000])
 def test_pipelined_requests_are_answered_in_turn(server: LocalServer, count: int) -> None:
     with connected(server) as client:

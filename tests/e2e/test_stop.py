@@ -77,10 +77,6 @@ def test_an_http_server_that_ends_is_reported(tmp_path: Path, monkeypatch: pytes
         serve(Options(port=0, data=tmp_path / "tasks.db"), lambda _url: None)
 
 
-def connected(server: LocalServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0))
-
-
 def test_two_signals_are_no_crash(tmp_path: Path) -> None:
     with LocalServer(tmp_path / "tasks.db") as server:
         server.process.send_signal(signal.SIGINT)
@@ -98,12 +94,6 @@ def test_without_a_secret_everything_is_open(tmp_path: Path) -> None:
         api.http.close()
 
 
-def test_a_busy_port_is_named(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert str(port) in LocalServer(tmp_path / "tasks.db", port=port).refusal()
-
-
 @pytest.mark.parametrize("place", ["folder", "diary/tasks.db", "diary", "other.db"])
 def test_data_that_cannot_be_used_is_named_and_left_alone(tmp_path: Path, place: str) -> None:
     """A folder, a file in a file, no database, and a database of something else."""
@@ -118,17 +108,6 @@ def test_data_that_cannot_be_used_is_named_and_left_alone(tmp_path: Path, place:
     assert (tmp_path / "diary").read_text() == diary
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:
         assert other.execute("SELECT sql FROM sqlite_master").fetchall() == [("CREATE TABLE task (title TEXT)",)]
-
-
-def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
-    """Both would emit what is there."""
-    data = tmp_path / "tasks.db"
-    (tmp_path / "second").mkdir()
-    with LocalServer(data) as server:
-        assert str(data) in LocalServer(data, folder=tmp_path / "second").refusal()
-        api = Api(Deployment(server.url, None, "local"))
-        assert api.schedule({"in": 0, "message": "still here"}).id
-        api.http.close()
 
 
 def test_an_address_that_others_can_reach_wants_a_secret(tmp_path: Path) -> None:
