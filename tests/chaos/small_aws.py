@@ -18,7 +18,7 @@ from lab.chaos.ledger import Delivered, Emitted, Evidence, Ledger, Seen
 from task_scheduler.api.apigateway import handler
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import Context
-from tests.fuzz.gateway import LateApplication
+from tests.support.gateway import LateApplication
 from tests.support.world import CrashError, Faults, World, refusal
 
 _TICK_S: Final = 0.5

@@ -15,8 +15,8 @@ from schemathesis import Case
 from tests.fuzz.contract import contract
 from tests.fuzz.effort import EXAMPLES
 from tests.fuzz.engines import SECRET, Function
-from tests.fuzz.gateway import LateApplication
 from tests.support import given
+from tests.support.gateway import LateApplication
 from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
