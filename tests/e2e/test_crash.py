@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.api import Api, Deployment, Ledger
+from tests.support.api import Api, Ledger
 from tests.support.clock import eventually
 from tests.support.event_log import EventLog, audit
 from tests.support.local_server import LocalServer
@@ -18,10 +18,6 @@ pytestmark = pytest.mark.slow
 _ROUNDS = 3
 _ACCEPTED_A_ROUND = 150
 _SECRET = "of a server that lives for a second"  # noqa: S105 - it guards nothing
-
-
-def _client(server: LocalServer, ledger: Ledger | None = None) -> Api:
-    return Api(Deployment(server.url, _SECRET, "local"), ledger)
 
 
 def _load(api: Api, seed: int) -> None:
@@ -47,18 +43,16 @@ def test_every_accepted_task_is_emitted_once_after_a_restart(tmp_path: Path, how
     for _ in range(_ROUNDS):
         enough = len(ledger.accepted) + _ACCEPTED_A_ROUND
         with LocalServer(data, secret=_SECRET) as server, ThreadPoolExecutor() as threads:
-            api = _client(server, ledger)
+            api = server.api(ledger)
             for seed in range(8):
                 threads.submit(_load, api, seed)
             eventually(lambda wanted=enough: len(ledger.accepted) >= wanted, every=0.001)  # type: ignore[misc]  # mypy sees no type in a default
             assert server.stop(how) == (0 if how is signal.SIGTERM else -how)
-        api.http.close()
     with LocalServer(data, secret=_SECRET) as server:
-        api = _client(server, ledger)
+        api = server.api(ledger)
         log = EventLog(api, after=0)
         envelopes = log.wait_for(ledger.accepted.values())
         assert all(envelope["event"]["message"].startswith("😀") for envelope in envelopes)
         log.pass_by(max(task.due_ms for task in ledger.accepted.values()))
         audit(api, log)
-        api.http.close()
     assert ledger.cancelled

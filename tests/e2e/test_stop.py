@@ -12,7 +12,6 @@ import pytest
 from granian.server.embed import Server
 
 from task_scheduler.local.server import Options, ServeError, serve
-from tests.support.api import Api, Deployment
 from tests.support.event_stream import stream
 from tests.support.local_server import LocalServer
 
@@ -23,18 +22,16 @@ pytestmark = pytest.mark.slow
 def test_a_stop_ends_streams_and_the_process_and_keeps_the_tasks(tmp_path: Path, how: signal.Signals) -> None:
     data = tmp_path / "tasks.db"
     with LocalServer(data) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         task = api.schedule({"in": "1h", "message": "hello"})
         with stream(api) as one, stream(api, last_event_id=0) as other:
             greetings = [next(one), next(other)]
             assert server.stop(how) == 0
             assert not [frame for frame in [*greetings, *one, *other] if frame.is_event]
         assert server.errors == ""
-        api.http.close()
     with LocalServer(data) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         assert api.task(task.id)["status"] == "scheduled"
-        api.http.close()
 
 
 def test_a_stop_is_clean_as_soon_as_the_server_has_said_where_it_listens(tmp_path: Path) -> None:
@@ -50,9 +47,8 @@ def test_a_client_that_is_slow_to_send_a_body_gets_503_and_does_not_hold_up_the_
         socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0)) as client,
     ):
         client.sendall(b"POST /schedule HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         api.schedule({"in": "1h", "message": "the server has read the other request by now"})
-        api.http.close()
         assert server.stop() == 0
         response = client.makefile("rb").read()
         assert response.startswith(b"HTTP/1.1 503 ")
@@ -86,12 +82,11 @@ def test_two_signals_are_no_crash(tmp_path: Path) -> None:
 
 def test_without_a_secret_everything_is_open(tmp_path: Path) -> None:
     with LocalServer(tmp_path / "tasks.db") as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         task = api.schedule({"in": "1h", "message": "hello"})
         assert api.send("GET", f"/tasks/{task.id}", headers={"x-pd-secret": "whatever"}).status == 200
         assert api.send("GET", "/events").status == 200
         assert api.cancel(task.id).status == 200
-        api.http.close()
 
 
 @pytest.mark.parametrize("place", ["folder", "diary/tasks.db", "diary", "other.db"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.api import PAST, Api, Deployment
+from tests.support.api import PAST, Api
 from tests.support.clock import eventually
 from tests.support.event_log import EventLog
 from tests.support.local_server import LocalServer
@@ -19,10 +19,6 @@ def _server(tmp_path: Path, *urls: str) -> LocalServer:
     return LocalServer(tmp_path / "tasks.db", options=(*options, "--webhook-secret", WEBHOOK_SECRET))
 
 
-def _client(server: LocalServer) -> Api:
-    return Api(Deployment(server.url, None, "local"))
-
-
 def _emit(api: Api, count: int) -> None:
     api.schedule_batch([{"timestamp": PAST, "message": f"Grüße {number} 😀"} for number in range(count)])
 
@@ -34,7 +30,7 @@ def _logged(api: Api) -> list[str]:
 
 def test_a_receiver_that_fails_and_recovers_gets_every_event(tmp_path: Path) -> None:
     with Receiver(fails=lambda attempt: attempt in {0, 1, 20}) as receiver, _server(tmp_path, receiver.url) as server:
-        api = _client(server)
+        api = server.api()
         _emit(api, 40)
         eventually(lambda: len(receiver.events) >= 40)
         logged = {
@@ -47,7 +43,6 @@ def test_a_receiver_that_fails_and_recovers_gets_every_event(tmp_path: Path) -> 
         assert [task_id for task_id in receiver.ids if task_id not in failed] == in_order
         assert len(receiver.attempts) == 43
         assert api.http.get("/webhooks").json() == {"set_aside": 0, "messages": []}
-        api.http.close()
 
 
 def test_a_message_that_is_rejected_for_good_is_reported_until_it_is_acknowledged(tmp_path: Path) -> None:
@@ -55,7 +50,7 @@ def test_a_message_that_is_rejected_for_good_is_reported_until_it_is_acknowledge
         Receiver(fails=lambda attempt: attempt == 1, status=410) as receiver,
         _server(tmp_path, receiver.url) as server,
     ):
-        api = _client(server)
+        api = server.api()
         _emit(api, 3)
         eventually(lambda: len(receiver.events) >= 2)
         shown = eventually(lambda: api.http.get("/webhooks").json()["messages"])
@@ -71,7 +66,6 @@ def test_a_message_that_is_rejected_for_good_is_reported_until_it_is_acknowledge
         assert api.http.post("/webhooks/acknowledge", json=earlier).json() == {"acknowledged": 0}
         assert api.http.post("/webhooks/acknowledge").json() == {"acknowledged": 1}
         assert api.send("GET", "/health").body["status"] == "ok"
-        api.http.close()
 
 
 def test_dead_endpoints_delay_neither_the_good_one_nor_the_scheduler(tmp_path: Path) -> None:
@@ -84,14 +78,13 @@ def test_dead_endpoints_delay_neither_the_good_one_nor_the_scheduler(tmp_path: P
         dead = [f"http://127.0.0.1:{listener.getsockname()[1]}/" for listener in (closed, silent)]
         closed.close()
         with _server(tmp_path, dead[0], receiver.url, dead[1]) as server:
-            api = _client(server)
+            api = server.api()
             log = EventLog(api)
             _emit(api, 100)
             eventually(lambda: len(receiver.events) >= 100, within=60)
             assert receiver.ids == _logged(api)
             assert len(receiver.attempts) == 100
             log.wait_for([api.schedule({"in": 0.2, "message": "on time"})])
-            api.http.close()
             assert server.stop() == 0
 
 
@@ -99,24 +92,22 @@ def test_a_killed_server_goes_on_where_it_was(tmp_path: Path) -> None:
     """With what had not been delivered, what came due meanwhile, and nothing that was delivered long ago."""
     with Receiver(fails=lambda attempt: attempt >= 8) as receiver:
         with _server(tmp_path, receiver.url) as server:
-            api = _client(server)
+            api = server.api()
             _emit(api, 12)
             waiting = api.schedule({"in": 1, "message": "due while it is down"})
             eventually(lambda: len(receiver.attempts) > 8)
             server.kill()
-            api.http.close()
         delivered = receiver.ids.copy()
         assert len(delivered) == 8
         before = len(receiver.attempts)
         receiver.fails = lambda _: False
         with _server(tmp_path, receiver.url) as server:
-            api = _client(server)
+            api = server.api()
             eventually(lambda: len(receiver.events) >= 13)
             assert set(receiver.ids) == set(_logged(api))
             assert waiting.id in receiver.ids
             # The last one may come again: it was delivered, and the crash may have been before that was remembered.
             assert not set(receiver.attempts[before:]) & set(delivered[:-1])
-            api.http.close()
 
 
 def test_webhooks_without_a_secret_are_refused_with_one_to_take(tmp_path: Path) -> None:

@@ -99,14 +99,6 @@ def announced(folder: Path, process: subprocess.Popen[str]) -> dict[str, str]:
     return there
 
 
-def test_a_port_that_is_taken_is_refused_in_one_sentence(tmp_path: Path, busy_port: int) -> None:
-    with pytest.raises(EmulatorError) as refused:
-        Emulator(tmp_path, port=busy_port)
-    assert str(refused.value) == (
-        f"Port {busy_port} of 127.0.0.1 is taken (Address already in use); choose another, or 0 for any free one."
-    )
-
-
 def test_the_command_refuses_a_port_that_is_taken_and_takes_nothing_from_whoever_has_it(
     tmp_path: Path, busy_port: int
 ) -> None:
