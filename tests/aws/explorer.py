@@ -146,6 +146,8 @@ class Report:
     """In how many schedules each was found."""
     traces: dict[str, list[str]] = field(default_factory=dict)
     """The shortest schedule for each."""
+    is_complete: bool = True
+    """Whether the bound on preemptions was the only one."""
 
     def add(self, violation: str, trace: list[str]) -> None:
         """Count a violation, and keep its schedule if it is the shortest."""
@@ -166,10 +168,19 @@ def explore(
     make: Callable[[], Model],
     *,
     preemptions: int,
+    limit: int = 1_000_000,
+    stop_at_first: bool = False,
+    merge: bool = True,
 ) -> Report:
-    """Run all schedules with at most so many preemptions, each on a new model, and check each at its end."""
-    search = _Search(preemptions)
+    """Run all schedules with at most so many preemptions, each on a new model, and check each at its end.
+
+    `merge=False` continues known states as well: slower by far, and only good for a check of the explorer.
+    """
+    search = _Search(preemptions, merge=merge)
     while search.has_more():
+        if search.report.schedules == limit or (stop_at_first and search.report.violations):
+            search.report.is_complete = False
+            break
         model = make()
         try:
             search.run(model, search.next())
@@ -190,10 +201,11 @@ class _Branch:
 class _Search:
     """The state of a depth-first search: what is still to be tried, and what is known."""
 
-    def __init__(self, preemptions: int) -> None:
+    def __init__(self, preemptions: int, *, merge: bool) -> None:
         self.report = Report()
         self._pending: list[list[_Branch]] = [[_Branch()], *([] for _ in range(preemptions))]  # by preemptions used
         self._preemptions = preemptions
+        self._merge = merge
         self._continued: dict[int, int] = {}
         self._checked: dict[int, list[str]] = {}
 
@@ -227,7 +239,7 @@ class _Search:
 
     def _is_known(self, key: int, left: int) -> bool:
         """Tell whether a state was continued before with as many preemptions left, and note that it is now."""
-        if self._continued.get(key, -1) >= left:
+        if self._merge and self._continued.get(key, -1) >= left:
             return True
         self._continued[key] = left
         return False

@@ -2,11 +2,17 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import pytest
 
+from task_scheduler.aws.engine import AwsEngine
+from task_scheduler.aws.event_log import EventLog
+from task_scheduler.aws.executions import ExecutionOutcome, ExecutionTimer
+from task_scheduler.aws.task_store import KeyHolder, StoredState, StoredTask, TaskStore
+from task_scheduler.engine import IdempotencyKey
 from task_scheduler.task import Task
 from tests.aws.explorer import explore
 from tests.aws.simulation import Simulation
@@ -277,7 +283,7 @@ def void(_returned: object) -> None:
     """Make a statement of an expression."""
 
 
-# A comment says which mistake a scenario finds.
+# A comment says which mistake a scenario finds; MUTATIONS shows it.
 SCENARIOS: dict[str, Scenario] = {
     # A cancel that stops the publish, finds that it was entered, and returns 409: the message is delayed.
     "cancel x due time": Scenario(partial(cancel_when_due, 1.5, 0.5, 0), 2, 3),
@@ -342,6 +348,7 @@ def test_the_guarantees_hold_in_every_interleaving(name: str) -> None:
     scenario = SCENARIOS[name]
     report = explore(scenario.make, preemptions=scenario.preemptions or 0)
     assert not report.violations, str(report)
+    assert report.is_complete
 
 
 @pytest.mark.long
@@ -350,3 +357,134 @@ def test_the_guarantees_hold_in_every_interleaving_with_more_preemptions(name: s
     scenario = SCENARIOS[name]
     report = explore(scenario.make, preemptions=scenario.long)
     assert not report.violations, str(report)
+
+
+def _move_unconditionally(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a change of state overwrite whatever the table has by then."""
+    move = TaskStore.transition
+
+    def overwrite(task_store: TaskStore, record: StoredTask, state: StoredState, **more: Any) -> bool:  # noqa: ANN401 - as it was
+        now = task_store.get(record.task.id)
+        return now is not None and move(task_store, replace(record, task=now.task, state=now.state), state, **more)
+
+    monkeypatch.setattr(TaskStore, "transition", overwrite)
+
+
+def _record_unconditionally(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a recorder write what another one has written meanwhile."""
+    emission = TaskStore.mark_emitted_request
+
+    def overwrite(*given: Any, **more: Any) -> Any:  # noqa: ANN401 - whatever the method takes
+        update = emission(*given, **more)
+        return {**update, "ConditionExpression": update["ConditionExpression"].replace(" AND #state <> :state", "")}
+
+    monkeypatch.setattr(TaskStore, "mark_emitted_request", overwrite)
+
+
+def _take_missing_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = ExecutionTimer.outcome
+
+    def dead(timer: ExecutionTimer, task: Task) -> tuple[ExecutionOutcome, int | None]:
+        found, ended_ms = outcome(timer, task)
+        return (ExecutionOutcome.FAILED if found is ExecutionOutcome.MISSING else found), ended_ms
+
+    monkeypatch.setattr(ExecutionTimer, "outcome", dead)
+    monkeypatch.setattr(ExecutionTimer, "has_entered", lambda *_: False)
+
+
+def _take_aborted_for_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "task_scheduler.aws.executions._OUTCOMES",
+        {"RUNNING": ExecutionOutcome.RUNNING, "SUCCEEDED": ExecutionOutcome.PUBLISHED},
+    )
+
+
+def _stop_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither look before a stop, nor start a publish again that was interrupted."""
+    monkeypatch.setattr(ExecutionTimer, "_look", lambda *_: None)
+    monkeypatch.setattr(AwsEngine, "_resume", lambda *_: None)
+
+
+def _read_one_page_of_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    def first_page(timer: ExecutionTimer, task: Task) -> Any:  # noqa: ANN401 - events of Step Functions
+        arn = timer._arn(task)  # noqa: SLF001 - the code that is mutated
+        call = timer._client.get_execution_history  # noqa: SLF001 - the same
+        return call(executionArn=arn, maxResults=1000, includeExecutionData=False)["events"]
+
+    monkeypatch.setattr(ExecutionTimer, "_history_events", first_page)
+
+
+def _take_over_without_tombstone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def take_over(
+        task_store: TaskStore, key: IdempotencyKey, holder: KeyHolder, task: Task, state: StoredState
+    ) -> bool:
+        values = {"task": {"S": task.id}, "fingerprint": {"S": key.fingerprint}}
+        update = task_store._key_update(key.name, holder.task_id, values)  # noqa: SLF001 - the code that is mutated
+        return task_store._write(update) and task_store.put(task, state, key=key.name)  # noqa: SLF001 - the same
+
+    monkeypatch.setattr(TaskStore, "take_over_key", take_over)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A fix undone, and a scenario in which that is seen."""
+
+    undo: Callable[[pytest.MonkeyPatch], None]
+    scenario: str
+    violation: str
+
+
+MUTATIONS: dict[str, Mutation] = {
+    "a change of state has no condition": Mutation(
+        _move_unconditionally, "reschedule x cancel", "cancel 200, and the message was published"
+    ),
+    "a recording has no condition": Mutation(
+        _record_unconditionally, "recorder x recorder", "the event log does not have each published task once"
+    ),
+    "a missing execution counts as dead": Mutation(
+        _take_missing_for_dead, "two sweeps, describe lags", "two live executions of one task"
+    ),
+    "a cancel stops without looking": Mutation(
+        _stop_without_looking, "cancel x due time", "409, and the message was delayed"
+    ),
+    "one page of the history is read": Mutation(
+        _read_one_page_of_the_history, "cancel x due time, history in pages", "503, and no service had failed"
+    ),
+    "a sweep pauses after an execution that was aborted": Mutation(
+        _take_aborted_for_failed, "cancel x sweep after re-arm", "409, and the message was delayed"
+    ),
+    "a publish of an earlier execution is forgotten": Mutation(
+        lambda patch: patch.setattr(ExecutionTimer, "has_entered", lambda *_: False),
+        "cancel after re-arm",
+        "cancel 200, and the message was published",
+    ),
+    "a list reads parked tasks once": Mutation(
+        lambda patch: patch.setattr("task_scheduler.aws.task_store._READING_ORDER", tuple(StoredState)),
+        "list x refused arming",
+        "a list misses a task that is open all the time",
+    ),
+    "a reader skips a number without sealing it": Mutation(
+        lambda patch: patch.setattr(EventLog, "seal", lambda *_: True),
+        "slow recorder x reader",
+        "a reader that followed the event log missed an event",
+    ),
+    "a key is taken over without a tombstone": Mutation(
+        _take_over_without_tombstone,
+        "repeated schedule",
+        "one key, and two tasks",
+    ),
+    "a cancel by tag looks once": Mutation(
+        lambda patch: patch.setattr("task_scheduler.aws.engine._INDEX_LAG_MS", 0),
+        "cancel by tag x schedule, index lags",
+        "a cancel by tag misses a task that was accepted before",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_fix_that_is_undone_breaks_a_guarantee(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    mutation = MUTATIONS[name]
+    scenario = SCENARIOS[mutation.scenario]
+    mutation.undo(monkeypatch)
+    report = explore(scenario.make, preemptions=scenario.long, stop_at_first=True)
+    assert mutation.violation in report.violations, str(report)

@@ -24,7 +24,7 @@ from ministack.services import eventbridge as ministack_events  # type: ignore[i
 from emulator import Emulator
 from emulator.corrections.eventbridge import invoke_twice
 from emulator.process import HOST
-from emulator.rules import Every, Quota, Strictness
+from emulator.rules import Every, Lag, Quota, Strictness, TokenBucket
 from emulator.tools import ACCOUNT, REGION
 from tests.support.clock import eventually
 
@@ -95,6 +95,29 @@ def rejected(code: str) -> Any:  # noqa: ANN401 - what pytest.raises returns
 
 
 # Rules
+
+
+def test_every_third_call_with_a_key_counts() -> None:
+    third = Every(3)
+    assert [third("a") for _ in range(6)] == [False, False, True] * 2
+    assert third("b") is False
+    assert not any(Every(0)() for _ in range(5))
+
+
+def test_a_lag_is_between_once_and_twice_the_least() -> None:
+    lag = Lag(1.5)
+    lags = [lag() for _ in range(100)]
+    assert min(lags) >= 1.5
+    assert max(lags) <= lag.most == 3
+    assert len(set(lags)) > 50
+
+
+def test_a_token_bucket_has_a_burst_and_a_rate() -> None:
+    now = [0.0]
+    bucket = TokenBucket(Quota(burst=3, rate=2), clock=lambda: now[0])
+    assert [bucket.take() for _ in range(5)] == [True, True, True, False, False]
+    now[0] = 1
+    assert [bucket.take() for _ in range(3)] == [True, True, False]
 
 
 def test_strictness_is_read_from_the_environment() -> None:

@@ -9,7 +9,7 @@ from task_scheduler.aws.event_log import MAX_INLINE_BYTES
 from tests.infrastructure.attempts import allowed
 from tests.infrastructure.laboratory import Laboratory, laboratory
 from tests.infrastructure.operations import OPERATIONS, records
-from tests.infrastructure.permissions import NEEDED_BY, STREAM, Call
+from tests.infrastructure.permissions import BOOKMARK, CHECKPOINT, NEEDED_BY, STREAM, Call
 
 TRIED: Final = [
     (role, call, broken)
@@ -74,3 +74,14 @@ def test_the_user_who_deployed_may_assume_the_roles_of_the_cdk_and_no_more(lab: 
     dynamodb = lab.session(key["AccessKeyId"], key["SecretAccessKey"])("dynamodb")
     with pytest.raises(dynamodb.exceptions.ClientError, match="not authorized to perform: dynamodb:Scan"):
         dynamodb.scan(TableName=lab.physical("DynamoDB::Table", "Registry/"))
+
+
+def test_no_permission_is_needed_by_nothing() -> None:
+    """What the emulator cannot show, since AWS itself makes the call, is in AWS's documentation."""
+    for needed in NEEDED_BY.values():
+        for by in needed.values():
+            assert (
+                by.startswith("https://docs.aws.amazon.com/") or by in {BOOKMARK, CHECKPOINT}
+                if isinstance(by, str)
+                else by
+            )
