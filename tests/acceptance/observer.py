@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from tests.acceptance.cloud import Cloud
 from tests.acceptance.removal import Removal
-from tests.conformance.clock import NotInTimeError, eventually, milliseconds
+from tests.support.clock import NotInTimeError, eventually, milliseconds
 
 _WAIT_S: Final = 1
 

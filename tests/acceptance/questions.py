@@ -22,7 +22,7 @@ from tests.acceptance.judgement import Cancel
 from tests.acceptance.report import Outcome, Verdict
 from tests.acceptance.run import Accepted, Question, Run, at_once
 from tests.acceptance.stack import Stack, Toolkit
-from tests.conformance.clock import NotInTimeError, eventually, milliseconds, now_ms
+from tests.support.clock import NotInTimeError, eventually, milliseconds, now_ms
 
 _AROUND_S: Final = (-2.0, -0.5, 1.0)
 _LAST_MOMENT_S: Final = (-0.2, 0.6)

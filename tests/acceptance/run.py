@@ -16,8 +16,8 @@ from tests.acceptance.observer import Observer
 from tests.acceptance.removal import Removal
 from tests.acceptance.report import Finding, Outcome, Redaction, Verdict
 from tests.acceptance.stack import Deployed, Stack
-from tests.conformance.api import SECRET_HEADER
-from tests.conformance.clock import iso, milliseconds, now_ms
+from tests.support.api import SECRET_HEADER
+from tests.support.clock import iso, milliseconds, now_ms
 
 _TIMEOUT_S: Final = 40
 _BUSY: Final = frozenset({429, 503})

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from task_scheduler.aws.task_store import SHARDS
-from tests.aws.world import World, tables
+from tests.support.world import World, tables
 
 
 @pytest.fixture

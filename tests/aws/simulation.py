@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
@@ -19,17 +19,12 @@ from task_scheduler.engine import EngineError, IdempotencyKey, TaskNotFoundError
 from task_scheduler.metrics import NullMetrics
 from task_scheduler.task import Status, Task, changed_task, new_task, read_payload
 from tests.aws.explorer import Scheduler
-from tests.aws.memory_dynamodb import MemoryDynamoDB, Schema, refused
-from tests.aws.memory_step_functions import MACHINE, MemoryStepFunctions, Message, StopOfEnded
+from tests.support.memory_dynamodb import MemoryDynamoDB, refused
+from tests.support.memory_step_functions import MACHINE, MemoryStepFunctions, Message, StopOfEnded
+from tests.support.world import SCHEMAS, START_MS, run
 
-START_MS: Final = timestamps.parse("2026-11-21T09:00:00Z")
-SCHEMAS: Final = {
-    "tasks": Schema((schema.TASK_ID,), {schema.BY_DUE: (schema.BUCKET, schema.DUE_ID)}),
-    "events": Schema((schema.PAGE, schema.SEQUENCE)),
-}
 _SWEEP_MS: Final = 45_000
 _LONGEST_REST: Final = 150  # minutes, with a sweep in each: the sweeper pauses for an hour at most
-_Returned = TypeVar("_Returned")
 
 
 @dataclass(frozen=True)
@@ -190,10 +185,10 @@ class Simulation:
 
     def cancel_tagged(self, name: str, value: str, *, actor: str) -> None:
         """Cancel the tasks of a tag, and note which are cancelled then."""
-        _returned(self.engine().cancel_tagged((name, value)))
+        run(self.engine().cancel_tagged((name, value)))
         for item in self.dynamodb.items("tasks"):
             if item.get("state") == {"S": Status.CANCELLED}:
-                task = _returned(self.engine().get(item[schema.TASK_ID]["S"]))
+                task = run(self.engine().get(item[schema.TASK_ID]["S"]))
                 self.responses.setdefault(actor, []).append(Response("cancel", 200, task))
 
     def sweep(self) -> None:
@@ -203,7 +198,7 @@ class Simulation:
 
     def list_open(self, *expected: str) -> None:
         """List the scheduled tasks; those that are expected are open all the time."""
-        page = _returned(self.engine().tasks(TaskQuery(Status.SCHEDULED), limit=50))
+        page = run(self.engine().tasks(TaskQuery(Status.SCHEDULED), limit=50))
         if not {*expected} <= {task.id for task in page.tasks}:
             self.broken.append("a list misses a task that is open all the time")
 
@@ -218,7 +213,7 @@ class Simulation:
         seen = self._readers.setdefault(reader, [])
         engine = self.engine()
         for _ in range(times):
-            for event in _returned(engine.events(after=seen[-1][0] if seen else 0, limit=100)):
+            for event in run(engine.events(after=seen[-1][0] if seen else 0, limit=100)):
                 seen.append((event.sequence, event.task_id))
 
     def publish(self, task: Task) -> None:
@@ -275,7 +270,7 @@ class Simulation:
     def _outcome(self, task_id: str, by_due: Sequence[Message]) -> "_Outcome":
         given = [one for responses in self.responses.values() for one in responses]
         return _Outcome(
-            task=_returned(self.engine().get(task_id)),
+            task=run(self.engine().get(task_id)),
             responses=frozenset(
                 (one.request, one.status) for one in given if one.task is None or one.task.id == task_id
             ),
@@ -298,14 +293,14 @@ class Simulation:
         """Let time pass until what is scheduled is due, without sweeps, and return all messages by then."""
         self._settle()
         for task_id in self.accepted:
-            self.publish(_returned(self.engine().get(task_id)))
+            self.publish(run(self.engine().get(task_id)))
         return [*self.machine.published]
 
     def _rest(self) -> None:
         """Let time pass, with a sweep a minute, until nothing is left to do."""
         for _ in range(_LONGEST_REST):
             self._settle()
-            tasks = [_returned(self.engine().get(task_id)) for task_id in self.accepted]
+            tasks = [run(self.engine().get(task_id)) for task_id in self.accepted]
             is_open = any(task.status is Status.SCHEDULED for task in tasks)
             if not is_open and self.machine.is_idle() and len(self._delivered) == len(self.machine.published):
                 break
@@ -326,7 +321,7 @@ class Simulation:
         """Make a request, and note the response that its client gets."""
         task = None
         try:
-            task = _returned(call)
+            task = run(call)
             status = 200
         except TaskNotFoundError:
             status = 404
@@ -391,13 +386,3 @@ class _Outcome:
 
 def _texts(messages: Sequence[Message]) -> list[str]:
     return [read_payload(one.text)["message"] for one in messages]
-
-
-def _returned(call: Coroutine[Any, Any, _Returned]) -> _Returned:
-    """Return what a call of the engine returns: it blocks, and never awaits."""
-    try:
-        call.send(None)
-    except StopIteration as stop:
-        returned: _Returned = stop.value
-        return returned
-    raise AssertionError("the call awaits something")

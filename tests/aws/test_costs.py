@@ -1,27 +1,11 @@
 """What the AWS engine does costs what it returns, not what is stored: counted in calls, items read and bytes."""
 
-import uuid
-
 import pytest
 
 from lab.bench.aws import counted
 from lab.bench.aws.counted import Cost
-from task_scheduler import timestamps
 from task_scheduler.aws.event_log import PARTITIONS
 from task_scheduler.aws.task_store import SHARDS, StoredState
-from task_scheduler.engine import TaskQuery
-from task_scheduler.task import Status, new_task
-from tests.aws.world import World, run
-
-PAGE = 10
-
-
-def fill(world: World, count: int) -> None:
-    """Keep tasks that are far from due."""
-    for number in range(count):
-        body = {"timestamp": timestamps.format(world.clock.ms + 3_600_000 + number), "message": number}
-        task = new_task(body, task_id=str(uuid.UUID(int=number)), now_ms=world.clock.ms)
-        world.task_store.put(task, StoredState.SCHEDULED)
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +50,3 @@ def test_an_operation_reads_and_moves_the_same_with_many_tasks_as_with_few(
     assert few[name].items == many[name].items
     assert many[name].sent == pytest.approx(few[name].sent, rel=0.01, abs=8), "but for longer numbers of events"
     assert many[name].received == pytest.approx(few[name].received, rel=0.01, abs=8)
-
-
-def test_a_page_reads_no_more_than_a_page_of_each_shard_and_then_the_tasks_on_it(world: World) -> None:
-    fill(world, 4 * SHARDS * PAGE)
-    world.faults.calls.clear()
-    world.faults.items.clear()
-    page = run(world.engine.tasks(TaskQuery(status=Status.SCHEDULED), limit=PAGE))
-    assert [task.due_ms for task in page.tasks] == sorted(task.due_ms for task in page.tasks)
-    assert len(page.tasks) == PAGE
-    assert world.faults.calls == {"query": 3 * SHARDS, "batch_get_item": 1}  # parked, armed, and parked again
-    assert world.faults.items["query"] <= SHARDS * (PAGE + 1)
-    assert world.faults.items["batch_get_item"] == PAGE

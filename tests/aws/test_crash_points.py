@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from task_scheduler import timestamps
 from task_scheduler.engine import EngineError
 from task_scheduler.task import Task, changed_task, read_payload
-from tests.aws.world import CrashError, World
+from tests.support.world import CrashError, World
 
 MOST_CALLS = 14  # that any of the use cases makes
 
@@ -106,7 +106,7 @@ def test_the_promises_hold_whichever_call_goes_wrong(
 
 
 def check(story: Story) -> None:
-    published = story.world.machine.published
+    published = story.world.published
     logged = [event.task_id for event in story.world.logged()]
     for ms, event in published:
         assert ms >= timestamps.parse(read_payload(event)["timestamp"]), "early"

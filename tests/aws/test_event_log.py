@@ -1,16 +1,14 @@
 """The recorder and the event log: each task once, in order, and no event is ever passed over."""
 
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.task_store import StoredState
-from task_scheduler.task import Event, Task
-from tests.aws.world import CrashError, World
+from task_scheduler.task import Task
+from tests.support.world import CrashError, World
 
 
 @pytest.fixture
@@ -90,29 +88,6 @@ def test_a_reader_stops_before_a_missing_number_and_seals_it_after_two_seconds(
     assert sequences(world) == [1, 6, 7, 8, 9, 10, 11, 12, 13, 14]
 
 
-def test_a_writer_that_is_held_up_cannot_use_a_number_that_a_reader_has_sealed(
-    world: World, emissions: list[Emission]
-) -> None:
-    seen: list[Event] = []
-
-    def follow(seconds: float) -> None:
-        for _ in range(int(4 * seconds)):
-            world.clock.sleep(0.25)
-            seen.extend(world.log.events(after=seen[-1].sequence if seen else 0, limit=100))
-
-    def hold_up(name: str, call: Callable[..., Any], parameters: dict[str, Any]) -> Any:  # noqa: ARG001, ANN401 - as any
-        assert all(world.recorder.record(emissions[1:2]))  # by another recorder, meanwhile
-        follow(seconds=60)  # whatever clocks say: the time of a Lambda function, of DNS or of a stalled process
-        return call(**parameters)
-
-    world.faults.special["held up"] = hold_up
-    world.faults.plan("transact_write_items", "held up")
-    assert all(world.recorder.record(emissions[:1]))
-    follow(seconds=5)
-    assert [event.task_id for event in seen] == [event.task_id for event in world.logged()]
-    assert len(seen) == 2
-
-
 def test_numbers_that_were_certainly_not_used_are_used_or_sealed_at_once(
     world: World, emissions: list[Emission]
 ) -> None:
@@ -138,14 +113,6 @@ def test_no_event_is_skipped_between_two_outages(world: World, emissions: list[E
         world.clock.sleep(120)
         assert all(world.recorder.record(part))
     assert len(world.logged()) == 10
-
-
-def test_reading_goes_on_over_the_ends_of_pages_of_numbers(world: World, emissions: list[Emission]) -> None:
-    world.log.reserve_sequence(994)
-    world.clock.sleep(120)
-    world.recorder.record(emissions)
-    assert sequences(world) == list(range(995, 1005))
-    assert [event.sequence for event in world.log.events(after=997, limit=4)] == [998, 999, 1000, 1001]
 
 
 def test_the_oldest_events_are_found_in_few_reads_when_a_million_have_expired(
@@ -196,20 +163,3 @@ def test_waiting_ends_with_the_first_event_or_with_the_time(world: World, emissi
 
     assert world.log.wait(after=0, seconds=25, pause_s=0.25, sleep=sleep)
     assert world.clock.ms <= begin_ms + 3_250
-
-
-def test_the_last_events_before_a_number_come_in_order_also_over_the_ends_of_pages(
-    world: World, emissions: list[Emission]
-) -> None:
-    assert world.log.events_before(1, limit=5) == []
-    world.log.reserve_sequence(994)
-    world.clock.sleep(120)
-    world.recorder.record(emissions)
-    for before, limit, expected in (
-        (10**18, 3, [1002, 1003, 1004]),
-        (1002, 4, [998, 999, 1000, 1001]),
-        (997, 100, [995, 996]),
-        (995, 100, []),
-        (0, 100, []),
-    ):
-        assert [event.sequence for event in world.log.events_before(before, limit=limit)] == expected

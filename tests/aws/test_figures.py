@@ -14,7 +14,7 @@ from task_scheduler.aws.pending_count import Census
 from task_scheduler.aws.task_store import StoredState
 from task_scheduler.metrics import COUNTERS, DISTRIBUTIONS, GAUGES, Metric
 from task_scheduler.task import changed_task
-from tests.aws.world import World
+from tests.support.world import World
 
 NAMESPACE: Final = "TaskScheduler"
 SERVICE: Final = "task-scheduler"

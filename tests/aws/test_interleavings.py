@@ -15,8 +15,8 @@ from task_scheduler.aws.task_store import KeyHolder, StoredState, StoredTask, Ta
 from task_scheduler.engine import IdempotencyKey
 from task_scheduler.task import Task
 from tests.aws.explorer import explore
-from tests.aws.memory_step_functions import StopOfEnded, Topic
 from tests.aws.simulation import Simulation
+from tests.support.memory_step_functions import StopOfEnded, Topic
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from task_scheduler.aws.schema import EXPIRES_AT, TASK_ID
 from task_scheduler.aws.task_store import StoredState, StoredTask, TaskStore
 from task_scheduler.engine import MAX_PAGE_BYTES
 from task_scheduler.task import Task, changed_task, new_task
-from tests.aws.world import World, ids, run
+from tests.support.world import World, ids, run
 
 LARGE = 90_000
 

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from task_scheduler.engine import EngineError
 from task_scheduler.task import Task, changed_task
-from tests.aws.world import World
+from tests.support.world import World
 
 MESSAGE: Final = "only for the eyes of subscribers"
 

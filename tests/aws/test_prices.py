@@ -29,7 +29,7 @@ from task_scheduler.aws import event_log, schema
 from task_scheduler.aws.task_store import StoredState
 from task_scheduler.engine import IdempotencyKey
 from task_scheduler.task import Task, changed_task, new_task
-from tests.aws.world import World, run, tables
+from tests.support.world import World, run, tables
 
 READS: Final = "DynamoDB reads"
 WRITES: Final = "DynamoDB writes"
@@ -160,7 +160,7 @@ def test_emitting_takes_the_units_that_the_page_counts(metered: tuple[World, Met
     schedule(world, size, BATCH)
     meter.units.clear()
     world.advance(61)
-    assert len(world.machine.published) == BATCH
+    assert len(world.published) == BATCH
     assert dict(meter.units) == of_dynamodb([Cost(size).emit()], BATCH)
 
 

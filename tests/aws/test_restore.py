@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 
 from task_scheduler.aws.task_store import StoredState
-from tests.aws.world import World
+from tests.support.world import World
 from tests.unit.documents import ROOT, blocks
 
 

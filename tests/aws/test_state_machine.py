@@ -18,7 +18,7 @@ from moto.sns.models import sns_backends
 
 from stacks.settings import Settings
 from task_scheduler.aws.schema import ATTRIBUTES, EVENT, PUBLISH_MESSAGE, WAIT_UNTIL, WAIT_UNTIL_DUE
-from tests.infrastructure.synthesis import Synthesis, shared_synthesis
+from tests.support.synthesis import Synthesis, shared_synthesis
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

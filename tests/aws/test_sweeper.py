@@ -1,7 +1,6 @@
 """What the sweeper starts, mends and gives up, and what it leaves alone."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -9,8 +8,8 @@ from task_scheduler.aws import schema
 from task_scheduler.aws.task_store import StoredState
 from task_scheduler.engine import TooLateError
 from task_scheduler.task import Status
-from tests.aws.memory_step_functions import MACHINE
-from tests.aws.world import CrashError, World, ids, refusal, run
+from tests.support.memory_step_functions import MACHINE, Topic
+from tests.support.world import World, ids, run
 
 
 def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(world: World) -> None:
@@ -24,19 +23,6 @@ def test_an_emission_that_never_reached_the_recorder_is_recorded_by_the_sweeper(
     assert (event.task_id, event.emitted_ms) == (task.id, task.due_ms)
     world.deliver()
     assert len(world.logged()) == 1
-
-
-@pytest.mark.parametrize("call", ["query", "batch_get_item", "update_item", "start_execution"])
-def test_a_sweep_that_dies_is_repeated(world: World, call: str) -> None:
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.machine.lose()
-    world.clock.sleep(120)
-    world.faults.plan(call, "crash")
-    with pytest.raises(CrashError):
-        world.sweep()
-    world.minutes(3)
-    assert ids(world) == [task.id]
 
 
 def test_what_is_overdue_and_has_to_wait_does_not_hide_what_stands_behind_it(world: World) -> None:
@@ -72,23 +58,13 @@ def test_a_parked_task_whose_start_is_refused_is_started_by_a_later_sweep_and_in
     assert not world.machine.executions
     assert world.sweep().armed == 1
     world.advance(300)
-    assert world.machine.published == [(task.due_ms, task.payload)]
-
-
-def test_timers_that_died_are_started_again(world: World) -> None:
-    task = world.new_task(due_s=300)
-    run(world.engine.schedule(task))
-    world.machine.lose()
-    world.advance(300)
-    assert not world.machine.published
-    world.minutes(2)
-    assert ids(world) == [task.id]
+    assert world.published == [(task.due_ms, task.payload)]
 
 
 def test_a_task_that_cannot_be_published_is_tried_for_a_day_and_then_failed(world: World) -> None:
     task = world.new_task()
     run(world.engine.schedule(task))
-    world.machine.topic_works = False
+    world.machine.topic = Topic.REFUSES
     world.minutes(25 * 60, step=20)
     assert run(world.engine.get(task.id)).status is Status.FAILED
     assert 20 <= len(world.machine.executions) <= 40
@@ -116,22 +92,6 @@ def test_a_start_that_is_refused_does_not_count_as_a_timer_that_died(world: Worl
     assert (record.task.revision, record.rearmed) == (2, 1)
     world.minutes(2)
     assert ids(world) == [task.id]
-
-
-def test_a_missing_execution_is_started_under_its_own_name(world: World) -> None:
-    """Another sweep may be about to start it, and DescribeExecution may not know it yet."""
-    task = world.new_task()
-    run(world.engine.schedule(task))
-    world.clock.sleep(120)
-
-    def unknown(*_: Any) -> None:  # noqa: ANN401 - as any
-        raise refusal("ExecutionDoesNotExist", "DescribeExecution")
-
-    world.faults.special["unknown"] = unknown
-    world.faults.plan("describe_execution", "unknown", "unknown")
-    for _ in range(2):
-        world.sweep()
-    assert list(world.machine.executions) == [f"{task.id}-1"]
 
 
 @pytest.mark.parametrize("apart_s", [0, 0.001])
@@ -167,9 +127,9 @@ def test_a_mark_whose_response_was_lost_is_followed_by_the_start(world: World) -
 def test_a_topic_that_is_mended_gets_what_it_missed(world: World) -> None:
     task = world.new_task()
     run(world.engine.schedule(task))
-    world.machine.topic_works = False
+    world.machine.topic = Topic.REFUSES
     world.minutes(5)
-    world.machine.topic_works = True
+    world.machine.topic = Topic.WORKS
     world.minutes(10)
     assert ids(world) == [task.id]
 

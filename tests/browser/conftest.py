@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.console import Service
-from tests.conformance.local_server import LocalServer
+from tests.support.local_server import LocalServer
 
 _ARGUMENTS: Final = (
     "--headless",

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.console import Service, coming, emitted, violations
-from tests.conformance.clock import eventually
+from tests.support.clock import eventually
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 LONG = "no-space-to-break-at-" * 20

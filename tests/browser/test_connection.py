@@ -10,7 +10,7 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.console import Service, coming, emitted
-from tests.conformance.local_server import LocalServer
+from tests.support.local_server import LocalServer
 
 IS_STREAM = re.compile(r"/events$")
 IS_CALL = re.compile(r":\d+/(events|health|tasks)\b")

@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
 from tests.browser.console import Service, violations
-from tests.conformance.contract import METHODS
-from tests.conformance.local_server import LocalServer
+from tests.support.contract import METHODS
+from tests.support.local_server import LocalServer
 
 SECRET = "a secret to try with"  # noqa: S105 - of a server that lives for a minute
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.console import Service, coming, emitted
-from tests.conformance.clock import iso, now_ms
-from tests.conformance.local_server import LocalServer
+from tests.support.clock import iso, now_ms
+from tests.support.local_server import LocalServer
 
 
 def search(page: Page, **fields: str) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
 from tests.browser.console import Service, coming, emitted, form
-from tests.conformance.clock import milliseconds, now_ms
+from tests.support.clock import milliseconds, now_ms
 
 
 def test_a_text_is_scheduled_from_now_and_seen_at_once(visit: Visit, service: Service) -> None:

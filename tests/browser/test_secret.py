@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.console import Service, coming, emitted, form, violations
-from tests.conformance.local_server import LocalServer
+from tests.support.local_server import LocalServer
 
 SECRET = "correct horse battery"  # noqa: S105 - of a server that lives for a minute
 

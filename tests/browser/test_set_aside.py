@@ -8,9 +8,9 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
 from tests.browser.console import Service, violations
-from tests.conformance.clock import eventually
-from tests.conformance.local_server import LocalServer
-from tests.e2e.receiver import WEBHOOK_SECRET, Receiver
+from tests.support.clock import eventually
+from tests.support.local_server import LocalServer
+from tests.support.receiver import WEBHOOK_SECRET, Receiver
 
 
 def test_messages_that_were_set_aside_are_shown_until_they_are_acknowledged(visit: Visit, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.console import Service, coming, emitted
-from tests.conformance.clock import eventually
+from tests.support.clock import eventually
 
 UNKNOWN = "b71f0ac2-0000-4000-8000-000000000000"
 

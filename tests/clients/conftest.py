@@ -9,9 +9,9 @@ import pytest
 from tests.clients.client import Client, Program
 from tests.clients.installed import CLIENTS, Kind, NotInstalledError
 from tests.clients.report import note
-from tests.conformance.api import Deployment
-from tests.conformance.clients.cutting_proxy import CuttingProxy
-from tests.conformance.local_server import LocalServer
+from tests.support.api import Deployment
+from tests.support.cutting_proxy import CuttingProxy
+from tests.support.local_server import LocalServer
 
 _SECRET: Final = "secret-of-the-clients"  # noqa: S105 - of a server that lives for a minute
 

@@ -13,9 +13,9 @@ import pytest
 from tests.clients.client import ROOT, environment
 from tests.clients.installed import READERS
 from tests.clients.report import note
-from tests.conformance.api import SECRET_HEADER, Deployment
-from tests.conformance.clients.cutting_proxy import CuttingProxy
-from tests.conformance.clock import eventually
+from tests.support.api import SECRET_HEADER, Deployment
+from tests.support.clock import eventually
+from tests.support.cutting_proxy import CuttingProxy
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", READERS)]
 

@@ -11,11 +11,11 @@ import pytest
 from filelock import FileLock
 
 import emulator
-from tests import given as given_deployment
-from tests.conformance.api import Api, Deployment
-from tests.conformance.event_log import EventLog, audit
-from tests.conformance.local_server import LocalServer
-from tests.shared import shared_folder
+from tests.support import given as given_deployment
+from tests.support.api import Api, Deployment
+from tests.support.event_log import EventLog, audit
+from tests.support.local_server import LocalServer
+from tests.support.shared import shared_folder
 
 _LEFT: Final[list[emulator.Deployment]] = []
 """What this process started and others may still use: to forget it would warn of a process that runs."""
@@ -63,7 +63,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 def _deploy_for_all(factory: pytest.TempPathFactory) -> tuple[dict[str, str], int]:
     """Deploy into an emulator that lives as long as a lifeline is open; return where it is, and this one's lifeline."""
     from stacks.settings import Settings  # noqa: PLC0415 - the CDK, which takes seconds to import
-    from tests.infrastructure.synthesis import shared_synthesis  # noqa: PLC0415 - the same
+    from tests.support.synthesis import shared_synthesis  # noqa: PLC0415 - the same
 
     assembly = shared_synthesis(factory, Settings()).folder
     folder = factory.mktemp("emulator")

@@ -5,11 +5,11 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.api import IDEMPOTENCY_KEY, PAST, Api
-from tests.conformance.clock import DAY_MS, iso, now_ms
-from tests.conformance.contract import JsonObject
-from tests.conformance.event_log import EventLog
-from tests.conformance.task_list import tag_query, unique_tag, wait_until_listed
+from tests.support.api import IDEMPOTENCY_KEY, PAST, Api
+from tests.support.clock import DAY_MS, iso, now_ms
+from tests.support.contract import JsonObject
+from tests.support.event_log import EventLog
+from tests.support.task_list import tag_query, unique_tag, wait_until_listed
 
 _UNKNOWN: Final = "8fceb45b-0241-4d04-9f3f-334679586370"
 

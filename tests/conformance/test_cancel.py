@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.api import PAST, Accepted, Answer, Api, together
-from tests.conformance.clock import iso, now_ms
-from tests.conformance.event_log import EventLog
+from tests.support.api import PAST, Accepted, Answer, Api, together
+from tests.support.clock import iso, now_ms
+from tests.support.event_log import EventLog
 
 _UNKNOWN: Final = "8fceb45b-0241-4d04-9f3f-334679586370"
 _WAYS: Final = ["POST /cancel", "DELETE /cancel", "DELETE /tasks"]

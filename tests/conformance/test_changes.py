@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.api import PAST, Accepted, Answer, Api, together
-from tests.conformance.clock import DAY_MS, iso, now_ms
-from tests.conformance.event_log import EventLog
-from tests.conformance.task_list import tag_query, unique_tag, wait_until_listed, walk
+from tests.support.api import PAST, Accepted, Answer, Api, together
+from tests.support.clock import DAY_MS, iso, now_ms
+from tests.support.event_log import EventLog
+from tests.support.task_list import tag_query, unique_tag, wait_until_listed, walk
 
 _UNKNOWN: Final = "8fceb45b-0241-4d04-9f3f-334679586370"
 

@@ -18,9 +18,9 @@ from task_scheduler.client import (
     UnauthorizedError,
 )
 from task_scheduler.client.requests import NEWEST
-from tests.conformance.api import PAST, Deployment
-from tests.conformance.clock import eventually
-from tests.conformance.task_list import unique_tag
+from tests.support.api import PAST, Deployment
+from tests.support.clock import eventually
+from tests.support.task_list import unique_tag
 
 _UNKNOWN = "8fceb45b-0241-4d04-9f3f-334679586370"
 

@@ -2,7 +2,7 @@
 
 from task_scheduler.cli.doctor import examine
 from task_scheduler.client import Client
-from tests.conformance.api import Deployment
+from tests.support.api import Deployment
 
 
 def test_a_deployment_that_works_is_well(deployment: Deployment) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.api import Api, together
 from tests.conformance.clients import node
-from tests.conformance.clients.cutting_proxy import CuttingProxy
-from tests.conformance.clock import eventually
-from tests.conformance.event_log import EventLog
+from tests.support.api import Api, together
+from tests.support.clock import eventually
+from tests.support.cutting_proxy import CuttingProxy
+from tests.support.event_log import EventLog
 
 pytestmark = pytest.mark.slow  # and needs what npm installs
 

@@ -12,25 +12,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conformance.api import PAST, Api, Deployment
-from tests.conformance.clock import eventually
-from tests.conformance.event_log import EventLog
-from tests.conformance.event_stream import follow, position, stream
-from tests.conformance.local_server import LocalServer
-from tests.e2e.receiver import WEBHOOK_SECRET
+from tests.support.api import PAST, Api
+from tests.support.clock import eventually
+from tests.support.event_log import EventLog
+from tests.support.event_stream import position, stream
+from tests.support.local_server import LocalServer
+from tests.support.receiver import WEBHOOK_SECRET
 
 
 @pytest.fixture
 def aged(tmp_path: Path) -> Iterator[tuple[LocalServer, Api]]:
     """A server whose only event expired after eight days."""
     with LocalServer(tmp_path / "tasks.db", options=("--test-clock",)) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         log = EventLog(api)
         log.wait_for([api.schedule({"timestamp": PAST, "message": "expires"})])
         api.http.post("/clock", json={"advance": "8d"}).raise_for_status()
         eventually(lambda: not api.send("GET", "/events?after=0").body["events"], within=30)
         yield server, api
-        api.http.close()
 
 
 def cpu_s(server: LocalServer) -> float:
@@ -58,7 +57,7 @@ def test_a_stream_from_a_position_outside_an_expired_log_waits_for_the_next_even
 def test_a_stream_that_is_behind_when_the_log_expires_waits_for_the_next_event(tmp_path: Path) -> None:
     """It holds the position of the last event, and that expires while it listens."""
     with LocalServer(tmp_path / "tasks.db", options=("--test-clock",)) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         before = position(api)
         first = api.schedule({"timestamp": PAST, "message": "expires"})
         with stream(api, after=before) as frames:
@@ -67,7 +66,6 @@ def test_a_stream_that_is_behind_when_the_log_expires_waits_for_the_next_event(t
             eventually(lambda: not api.send("GET", "/events?after=0").body["events"], within=30)
             second = api.schedule({"timestamp": PAST, "message": "the next one"})
             assert next(frame.task_id for frame in frames if frame.is_event) == second.id
-        api.http.close()
 
 
 def test_a_page_of_an_expired_log_tells_where_to_go_on(aged: tuple[LocalServer, Api]) -> None:
@@ -86,21 +84,11 @@ def test_a_stopped_server_is_still_stopped_by_sigterm(aged: tuple[LocalServer, A
         assert server.stop() == 0
 
 
-def test_a_position_beyond_the_end_is_that_of_a_log_that_is_gone(api: Api) -> None:
-    end = position(api)
-    page = api.send("GET", f"/events?after={end + 1_000_000}").body
-    assert page["events"] == []
-    assert end <= page["position"] < end + 1_000_000
-    task = api.schedule({"timestamp": PAST, "message": "the next one"})
-    EventLog(api, after=page["position"]).wait_for([task])
-    assert task.id in {frame.task_id for frame in follow(api, after=page["position"], wanted={task.id})}
-
-
 def test_readers_go_on_after_a_backup_was_restored(tmp_path: Path) -> None:
     """Their positions are those of events that the backup does not have."""
     data, backup = tmp_path / "tasks.db", tmp_path / "backup.db"
     with LocalServer(data) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         EventLog(api, after=0).wait_for([api.schedule({"timestamp": PAST, "message": "in the backup"})])
         source, target = sqlite3.connect(data), sqlite3.connect(backup)
         source.backup(target)
@@ -108,18 +96,16 @@ def test_readers_go_on_after_a_backup_was_restored(tmp_path: Path) -> None:
         target.close()
         tasks = [api.schedule({"timestamp": PAST, "message": "lost with the disk"}) for _ in range(3)]
         EventLog(api, after=1).wait_for(tasks)
-        api.http.close()
     for left in data.parent.glob("tasks.db*"):
         left.unlink()
     backup.rename(data)
     with LocalServer(data) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         with stream(api, last_event_id=4) as frames:
             told = next(frame.number for frame in frames if frame.fields.get("event") == "position")
             assert told == 1
             task = api.schedule({"timestamp": PAST, "message": "after the restoration"})
             assert next(frame.task_id for frame in frames if frame.is_event) == task.id
-        api.http.close()
 
 
 def test_a_webhook_that_was_behind_for_eight_days_does_not_freeze_the_next_start(
@@ -129,9 +115,8 @@ def test_a_webhook_that_was_behind_for_eight_days_does_not_freeze_the_next_start
     monkeypatch.setenv("TASK_SCHEDULER_WEBHOOK_SECRET", WEBHOOK_SECRET)
     options = ("--webhook", "http://127.0.0.1:9/nobody", "--webhook-secret", WEBHOOK_SECRET)
     with LocalServer(data, options=options) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         EventLog(api, after=0).wait_for([api.schedule({"timestamp": PAST, "message": "not accepted"})])
-        api.http.close()
     eight_days = 8 * 86_400_000
     file = sqlite3.connect(data)
     with file:

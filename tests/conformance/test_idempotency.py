@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.conformance.api import IDEMPOTENCY_KEY, PAST, Answer, Api, together
-from tests.conformance.clock import milliseconds
-from tests.conformance.event_log import EventLog
-from tests.conformance.task_list import tag_query, unique_tag, wait_until_listed
+from tests.support.api import IDEMPOTENCY_KEY, PAST, Answer, Api, together
+from tests.support.clock import milliseconds
+from tests.support.event_log import EventLog
+from tests.support.task_list import tag_query, unique_tag, wait_until_listed
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.api import PAST, Answer, Api
-from tests.conformance.event_log import EventLog
+from tests.support.api import PAST, Answer, Api
+from tests.support.event_log import EventLog
 
 _MAX_EVENT: Final = 200_000  # bytes of UTF-8 JSON
 _MAX_BODY: Final = 1_048_576  # bytes

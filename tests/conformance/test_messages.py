@@ -3,9 +3,9 @@
 import json
 from typing import Any, Final
 
-from tests.conformance.api import PAST, Accepted, Api, together
-from tests.conformance.event_log import EventLog
-from tests.conformance.event_stream import follow
+from tests.support.api import PAST, Accepted, Api, together
+from tests.support.event_log import EventLog
+from tests.support.event_stream import follow
 
 _DEEP: Final = 250  # levels; 256 are allowed, the body and its message among them
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.api import SECRET_HEADER, Accepted, Api, together
 from tests.conformance.clients import run
-from tests.conformance.clock import now_ms
-from tests.conformance.event_log import EventLog
+from tests.support.api import SECRET_HEADER, Accepted, Api, together
+from tests.support.clock import now_ms
+from tests.support.event_log import EventLog
 
 pytestmark = pytest.mark.slow  # and needs what npm installs
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.api import PAST, Accepted, Api, together
-from tests.conformance.clock import DAY_MS, iso, milliseconds, now_ms
-from tests.conformance.event_log import EventLog
+from tests.support.api import PAST, Accepted, Api, together
+from tests.support.clock import DAY_MS, iso, milliseconds, now_ms
+from tests.support.event_log import EventLog
 
 
 def test_the_answer_has_an_id_a_message_and_the_timestamp(api: Api) -> None:
@@ -102,12 +102,6 @@ def test_a_body_in_chunks_is_read_whole(api: Api) -> None:
 
     answer = api.send("POST", "/schedule", content=chunks())
     assert api.task(answer.body["id"])["message"] == "in two parts"
-
-
-def test_messages_of_every_kind_but_null_are_accepted(api: Api, log: EventLog) -> None:
-    messages: list[object] = [False, True, 0, -0.0, "", [], {}, "text", [None], {"nothing": None}]
-    tasks = together(lambda message: api.schedule({"timestamp": PAST, "message": message}), messages)
-    assert [envelope["event"]["message"] for envelope in log.wait_for(tasks)] == messages
 
 
 @pytest.mark.slow

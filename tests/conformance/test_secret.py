@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.conformance.api import PAST, SECRET_HEADER, Api, together
-from tests.conformance.event_log import EventLog
-from tests.conformance.event_stream import EVENT_STREAM, follow
+from tests.support.api import PAST, SECRET_HEADER, Api, together
+from tests.support.event_log import EventLog
+from tests.support.event_stream import EVENT_STREAM, follow
 
 _SOMETHING = "8fceb45b-0241-4d04-9f3f-334679586370"
 _GUARDED = [

@@ -2,13 +2,12 @@
 
 import random
 
-import httpx_sse
 import pytest
 
-from tests.conformance.api import PAST, Accepted, Api, together
-from tests.conformance.clock import iso, now_ms
-from tests.conformance.event_log import EventLog
-from tests.conformance.event_stream import EVENT_STREAM, follow, position, stream
+from tests.support.api import PAST, Accepted, Api, together
+from tests.support.clock import iso, now_ms
+from tests.support.event_log import EventLog
+from tests.support.event_stream import EVENT_STREAM, follow, position, stream
 
 
 def _some(api: Api, count: int, *, within_ms: int = 0) -> list[Accepted]:
@@ -29,11 +28,6 @@ def test_a_stream_starts_now_with_its_position(api: Api, log: EventLog) -> None:
     after = api.schedule({"timestamp": PAST, "message": "after"})
     seen = follow(api, after=first.number, wanted={after.id})
     assert before.id not in {frame.task_id for frame in seen}
-
-
-def test_the_position_is_where_the_log_ends(api: Api, log: EventLog) -> None:
-    [envelope] = log.wait_for([api.schedule({"timestamp": PAST, "message": "hello"})])
-    assert position(api) >= int(envelope["id"])
 
 
 def test_a_frame_is_an_id_and_one_line_of_data(api: Api, log: EventLog) -> None:
@@ -107,16 +101,6 @@ def test_nothing_arrives_before_it_is_due(api: Api, log: EventLog) -> None:
             assert frame.arrived_ms + skew_ms >= task.due_ms
             assert frame.envelope["metadata"]["ts"] >= task.due_ms
             assert frame.envelope["metadata"]["ts"] <= task.due_ms + 30_000
-
-
-def test_a_common_client_understands_the_stream(api: Api, log: EventLog) -> None:
-    start = log.position
-    task = api.schedule({"timestamp": PAST, "message": "hello"})
-    [logged] = log.wait_for([task])
-    headers = api.secret | {"last-event-id": str(start)}
-    with httpx_sse.connect_sse(api.http, "GET", "/events", headers=headers) as source:
-        messages = (event.json() for event in source.iter_sse() if event.event == "message")
-        assert next(envelope for envelope in messages if envelope["metadata"]["id"] == task.id) == logged
 
 
 def test_an_idle_stream_says_that_it_lives(api: Api) -> None:

@@ -1,8 +1,8 @@
 """The tags of a task: what they may be, and that they are emitted and found."""
 
-from tests.conformance.api import PAST, Api
-from tests.conformance.event_log import EventLog
-from tests.conformance.task_list import tag_query, unique_tag, wait_until_listed, walk
+from tests.support.api import PAST, Api
+from tests.support.event_log import EventLog
+from tests.support.task_list import tag_query, unique_tag, wait_until_listed, walk
 
 
 def test_tags_are_emitted_and_shown(api: Api, log: EventLog) -> None:

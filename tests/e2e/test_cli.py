@@ -18,9 +18,9 @@ from typing import Final
 import pytest
 
 from task_scheduler.client import Client
-from tests.conformance.clock import eventually
-from tests.conformance.local_server import LocalServer
-from tests.e2e.terminal import WITHIN, run, started
+from tests.support.clock import eventually
+from tests.support.local_server import LocalServer
+from tests.support.terminal import WITHIN, run, started
 
 pytestmark = pytest.mark.slow
 
@@ -72,13 +72,6 @@ def test_what_is_scheduled_in_a_pipe_is_listed_shown_moved_and_cancelled(server:
     late = ours("reschedule", task_id, "--in", "2h")
     assert (late.returncode, late.stdout) == (1, "")
     assert "already cancelled" in late.stderr
-
-
-def test_a_wrong_secret_is_told(server: LocalServer) -> None:
-    for secret in ("", "wrong"):
-        done = run("list", url=server.url, secret=secret)
-        assert done.returncode == 1
-        assert done.stderr.endswith("Set TASK_SCHEDULER_SECRET, or give --secret.\n")
 
 
 @pytest.mark.parametrize("command", ["list", "events -f", "import -", "export", "schedule x --in 5"])

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from task_scheduler.client import Client
-from tests.conformance.clock import eventually
-from tests.conformance.local_server import LocalServer
-from tests.e2e.terminal import WITHIN, run, started
+from tests.support.clock import eventually
+from tests.support.local_server import LocalServer
+from tests.support.terminal import WITHIN, run, started
 
 pytestmark = pytest.mark.slow
 

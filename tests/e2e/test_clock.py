@@ -7,11 +7,11 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.conformance.api import IDEMPOTENCY_KEY, PAST, Api, Deployment
-from tests.conformance.clock import DAY_MS, eventually, iso, milliseconds, now_ms
-from tests.conformance.contract import JsonObject, check_error_shape
-from tests.conformance.event_stream import position
-from tests.conformance.local_server import LocalServer
+from tests.support.api import IDEMPOTENCY_KEY, PAST, Api
+from tests.support.clock import DAY_MS, eventually, iso, milliseconds, now_ms
+from tests.support.contract import JsonObject, check_error_shape
+from tests.support.event_stream import position
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 
@@ -22,9 +22,8 @@ _SECRET: Final = "of a server that lives for a second"  # noqa: S105 - it guards
 def api(tmp_path: Path) -> Iterator[Api]:
     """A client of a server with a test clock."""
     with LocalServer(tmp_path / "tasks.db", secret=_SECRET, options=("--test-clock",)) as server:
-        client = Api(Deployment(server.url, _SECRET, "local"))
+        client = server.api()
         yield client
-        client.http.close()
 
 
 def _post(api: Api, content: bytes) -> httpx.Response:
@@ -99,9 +98,8 @@ def test_everything_goes_by_the_clock(api: Api) -> None:
 
 def test_there_is_no_clock_to_set_unless_it_was_asked_for(tmp_path: Path) -> None:
     with LocalServer(tmp_path / "tasks.db") as server:
-        client = Api(Deployment(server.url, None, "local"))
+        client = server.api()
         assert client.send("POST", "/clock", body={"advance": "1d"}).status == 404
-        client.http.close()
 
 
 def test_the_clock_is_set_by_post_and_with_the_secret(api: Api) -> None:

@@ -8,20 +8,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conformance.api import Api, Deployment, Ledger
-from tests.conformance.clock import eventually, iso, now_ms
-from tests.conformance.event_log import EventLog, audit
-from tests.conformance.local_server import LocalServer
+from tests.support.api import Api, Ledger
+from tests.support.clock import eventually
+from tests.support.event_log import EventLog, audit
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 
 _ROUNDS = 3
 _ACCEPTED_A_ROUND = 150
 _SECRET = "of a server that lives for a second"  # noqa: S105 - it guards nothing
-
-
-def _client(server: LocalServer, ledger: Ledger | None = None) -> Api:
-    return Api(Deployment(server.url, _SECRET, "local"), ledger)
 
 
 def _load(api: Api, seed: int) -> None:
@@ -47,37 +43,16 @@ def test_every_accepted_task_is_emitted_once_after_a_restart(tmp_path: Path, how
     for _ in range(_ROUNDS):
         enough = len(ledger.accepted) + _ACCEPTED_A_ROUND
         with LocalServer(data, secret=_SECRET) as server, ThreadPoolExecutor() as threads:
-            api = _client(server, ledger)
+            api = server.api(ledger)
             for seed in range(8):
                 threads.submit(_load, api, seed)
             eventually(lambda wanted=enough: len(ledger.accepted) >= wanted, every=0.001)  # type: ignore[misc]  # mypy sees no type in a default
             assert server.stop(how) == (0 if how is signal.SIGTERM else -how)
-        api.http.close()
     with LocalServer(data, secret=_SECRET) as server:
-        api = _client(server, ledger)
+        api = server.api(ledger)
         log = EventLog(api, after=0)
         envelopes = log.wait_for(ledger.accepted.values())
         assert all(envelope["event"]["message"].startswith("😀") for envelope in envelopes)
         log.pass_by(max(task.due_ms for task in ledger.accepted.values()))
         audit(api, log)
-        api.http.close()
     assert ledger.cancelled
-
-
-def test_overdue_tasks_are_emitted_at_once_after_a_restart_soonest_first(tmp_path: Path) -> None:
-    data = tmp_path / "tasks.db"
-    with LocalServer(data, secret=_SECRET) as server:
-        api = _client(server)
-        first_ms = now_ms() + 600
-        tasks = [api.schedule({"timestamp": iso(first_ms + later), "message": later}) for later in (300, 0, 200, 100)]
-        server.kill()
-        api.http.close()
-    eventually(lambda: now_ms() > first_ms + 300)
-    started_ms = now_ms()
-    with LocalServer(data, secret=_SECRET) as server:
-        api = _client(server)
-        log = EventLog(api, after=0)
-        envelopes = sorted(log.wait_for(tasks), key=lambda envelope: int(envelope["id"]))
-        assert [envelope["event"]["message"] for envelope in envelopes] == [0, 100, 200, 300]
-        assert all(envelope["metadata"]["ts"] >= started_ms for envelope in envelopes)
-        api.http.close()

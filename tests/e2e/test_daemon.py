@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from emulator.process import free_port
-from tests.conformance.api import PAST, Api, Deployment
-from tests.conformance.clock import eventually
-from tests.conformance.local_server import LocalServer
+from tests.support.api import PAST
+from tests.support.clock import eventually
+from tests.support.local_server import LocalServer
 
 BODY = {"in": "1h", "message": "hello"}
 
@@ -59,7 +59,7 @@ def test_nothing_is_accepted_into_a_file_that_was_deleted(tmp_path: Path) -> Non
 def test_a_line_tells_of_each_task_that_is_accepted_and_emitted_unless_quiet(tmp_path: Path) -> None:
     with LocalServer(tmp_path / "loud.db") as server:
         assert f"Open {server.url} in a browser" in server.output
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         task = api.schedule({"timestamp": PAST, "message": "a private message"})
         eventually(lambda: f"Emitted  {task.id}, " in server.output, within=30)
         assert f"Accepted {task.id}, due at 2020-08-21T04:29:00.951Z" in server.output
@@ -67,7 +67,6 @@ def test_a_line_tells_of_each_task_that_is_accepted_and_emitted_unless_quiet(tmp
             api.schedule_batch([{"in": 0, "message": "many"}] * 100)
         eventually(lambda: " more\n" in server.output, within=30)
         assert "private" not in server.output
-        api.http.close()
     with LocalServer(tmp_path / "quiet.db", options=("--quiet",)) as server:
         httpx.post(f"{server.url}/schedule", json={"in": 0, "message": "hello"}).raise_for_status()
         eventually(lambda: httpx.get(f"{server.url}/events").json()["events"], within=30)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conformance.local_server import LocalServer
+from tests.support.local_server import LocalServer
 
 BODY: Final = b'{"in": "1h", "message": "hello"}'
 WITHIN_S: Final = 20

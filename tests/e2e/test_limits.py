@@ -16,8 +16,8 @@ import pytest
 
 from task_scheduler.api.json_body import MAX_BODY_BYTES
 from task_scheduler.local.limits import Limits, limits_of_this_process
-from tests.conformance.clock import eventually
-from tests.conformance.local_server import LocalServer
+from tests.support.clock import eventually
+from tests.support.local_server import LocalServer
 
 LIMITS: Final = {
     "max_header_bytes": 10_000,
@@ -216,12 +216,6 @@ def most_memory(server: LocalServer) -> int:
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1_024
-
-
-def test_what_is_not_http_gets_400(server: LocalServer) -> None:
-    with connected(server) as client:
-        client.sendall(b"nonsense\r\n\r\n")
-        assert rest(client).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize("count", [50, 3_000])

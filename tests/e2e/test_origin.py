@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from task_scheduler.local.server import Options, ServeError
-from tests.conformance.local_server import LocalServer
+from tests.support.local_server import LocalServer
 
 BODY = {"in": "1h", "message": "hello"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.support.connection import Connection, Pool, Target
-from tests.conformance.local_server import LocalServer
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from task_scheduler.api.routes import ROUTES
-from tests.conformance.local_server import LocalServer
+from tests.support.local_server import LocalServer
 from tests.unit.documents import ROOT, blocks, commands
 
 SECRET: Final = "a secret of 32 characters, or so"  # noqa: S105 - of a server that lives for a second

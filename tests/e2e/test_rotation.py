@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conformance.local_server import LocalServer
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conformance import secrecy
-from tests.conformance.local_server import LocalServer
+from tests.support import secrecy
+from tests.support.local_server import LocalServer
 
 SECRET = "Zq7fQ0wM2nTb5kVx"  # noqa: S105 - of this test's server
 OLD = "Hc9sLr4uYd1gPa8e"

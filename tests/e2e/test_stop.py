@@ -12,9 +12,8 @@ import pytest
 from granian.server.embed import Server
 
 from task_scheduler.local.server import Options, ServeError, serve
-from tests.conformance.api import Api, Deployment
-from tests.conformance.event_stream import stream
-from tests.conformance.local_server import LocalServer
+from tests.support.event_stream import stream
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 
@@ -23,18 +22,16 @@ pytestmark = pytest.mark.slow
 def test_a_stop_ends_streams_and_the_process_and_keeps_the_tasks(tmp_path: Path, how: signal.Signals) -> None:
     data = tmp_path / "tasks.db"
     with LocalServer(data) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         task = api.schedule({"in": "1h", "message": "hello"})
         with stream(api) as one, stream(api, last_event_id=0) as other:
             greetings = [next(one), next(other)]
             assert server.stop(how) == 0
             assert not [frame for frame in [*greetings, *one, *other] if frame.is_event]
         assert server.errors == ""
-        api.http.close()
     with LocalServer(data) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         assert api.task(task.id)["status"] == "scheduled"
-        api.http.close()
 
 
 def test_a_stop_is_clean_as_soon_as_the_server_has_said_where_it_listens(tmp_path: Path) -> None:
@@ -50,9 +47,8 @@ def test_a_client_that_is_slow_to_send_a_body_gets_503_and_does_not_hold_up_the_
         socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0)) as client,
     ):
         client.sendall(b"POST /schedule HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         api.schedule({"in": "1h", "message": "the server has read the other request by now"})
-        api.http.close()
         assert server.stop() == 0
         response = client.makefile("rb").read()
         assert response.startswith(b"HTTP/1.1 503 ")
@@ -77,10 +73,6 @@ def test_an_http_server_that_ends_is_reported(tmp_path: Path, monkeypatch: pytes
         serve(Options(port=0, data=tmp_path / "tasks.db"), lambda _url: None)
 
 
-def connected(server: LocalServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0))
-
-
 def test_two_signals_are_no_crash(tmp_path: Path) -> None:
     with LocalServer(tmp_path / "tasks.db") as server:
         server.process.send_signal(signal.SIGINT)
@@ -90,18 +82,11 @@ def test_two_signals_are_no_crash(tmp_path: Path) -> None:
 
 def test_without_a_secret_everything_is_open(tmp_path: Path) -> None:
     with LocalServer(tmp_path / "tasks.db") as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         task = api.schedule({"in": "1h", "message": "hello"})
         assert api.send("GET", f"/tasks/{task.id}", headers={"x-pd-secret": "whatever"}).status == 200
         assert api.send("GET", "/events").status == 200
         assert api.cancel(task.id).status == 200
-        api.http.close()
-
-
-def test_a_busy_port_is_named(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert str(port) in LocalServer(tmp_path / "tasks.db", port=port).refusal()
 
 
 @pytest.mark.parametrize("place", ["folder", "diary/tasks.db", "diary", "other.db"])
@@ -118,17 +103,6 @@ def test_data_that_cannot_be_used_is_named_and_left_alone(tmp_path: Path, place:
     assert (tmp_path / "diary").read_text() == diary
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:
         assert other.execute("SELECT sql FROM sqlite_master").fetchall() == [("CREATE TABLE task (title TEXT)",)]
-
-
-def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
-    """Both would emit what is there."""
-    data = tmp_path / "tasks.db"
-    (tmp_path / "second").mkdir()
-    with LocalServer(data) as server:
-        assert str(data) in LocalServer(data, folder=tmp_path / "second").refusal()
-        api = Api(Deployment(server.url, None, "local"))
-        assert api.schedule({"in": 0, "message": "still here"}).id
-        api.http.close()
 
 
 def test_an_address_that_others_can_reach_wants_a_secret(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conformance.api import Api, Deployment
-from tests.conformance.clock import eventually, milliseconds
-from tests.conformance.local_server import LocalServer
 from tests.e2e.formats.sample import CANCELLED, FORMATS, KEYED, SOON, WAITING
+from tests.support.api import Api
+from tests.support.clock import eventually, milliseconds
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def upgrade(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upgrade]
     data = shutil.copyfile(sample, tmp_path / sample.name)
     opened_ms = max(milliseconds(task["created_at"]) for task in said["tasks"]) + 60_000
     with EarlierServer(data, options=(f"--now={opened_ms}",)) as server:
-        api = Api(Deployment(server.url, None, "local"))
+        api = server.api()
         with closing(api.http):
             yield Upgrade({task["id"]: task for task in said["tasks"]}, said["events"], api)
 

@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.api import Api, Deployment
-from tests.conformance.contract import JsonObject
-from tests.conformance.local_server import LocalServer
 from tests.examples.printed import Workplace
+from tests.support.api import Api
+from tests.support.contract import JsonObject
+from tests.support.local_server import LocalServer
 
 _SECRET: Final = "of a server that lives for a second"  # noqa: S105 - it guards nothing
 
@@ -45,9 +45,8 @@ class Engine:
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """A server for one test."""
     with LocalServer(tmp_path / "tasks.db", secret=_SECRET, options=("--test-clock",)) as server:
-        api = Api(Deployment(server.url, _SECRET, "local"))
+        api = server.api()
         yield Engine(server.url, _SECRET, api)
-        api.http.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from emulator.tools import environment
-from tests.conformance.clock import eventually
+from tests.support.clock import eventually
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 EXAMPLES: Final = ROOT / "examples"

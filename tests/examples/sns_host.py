@@ -9,15 +9,16 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
+
+from tests.support.http_server import serving
 
 HOST: Final = "sns.us-east-1.amazonaws.com"
 TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:tasks"
@@ -139,16 +140,5 @@ class SnsHost:
                 super().finish()
                 self.connection.close()
 
-            def log_message(self, *_: object) -> None:
-                """Write nothing."""
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            server.daemon_threads = True
-            self.proxy = f"http://127.0.0.1:{server.server_address[1]}"
-            thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-            thread.start()
-            try:
-                yield
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(Handler) as self.proxy:
+            yield

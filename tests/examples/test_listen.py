@@ -6,11 +6,11 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.clients.cutting_proxy import CuttingProxy
-from tests.conformance.clock import eventually
 from tests.examples.conftest import Engine
 from tests.examples.printed import Running, Workplace, printed
 from tests.examples.scripted_stream import ScriptedStream
+from tests.support.clock import eventually
+from tests.support.cutting_proxy import CuttingProxy
 
 pytestmark = pytest.mark.slow
 

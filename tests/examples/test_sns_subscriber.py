@@ -14,10 +14,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.conformance.clock import eventually
 from tests.examples import aws_command
 from tests.examples.printed import Running, Workplace, printed
 from tests.examples.sns_host import CONFIRM, ELLIPTIC, EXPIRED, HOST, MISSING, TOPIC, VALID, SnsHost
+from tests.support.clock import eventually
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,9 @@ import boto3
 import pytest
 
 from emulator.process import Emulator
-from tests.conformance.clock import eventually
 from tests.examples import aws_command
 from tests.examples.printed import Workplace, printed
+from tests.support.clock import eventually
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,9 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.clock import eventually
 from tests.examples.conftest import Engine
 from tests.examples.printed import Running, Workplace, printed
+from tests.support.clock import eventually
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,8 @@ from task_scheduler.local.asgi import application
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.limits import Limits
 from task_scheduler.local.metrics import PrometheusMetrics
-from tests.aws.simulation import START_MS
-from tests.aws.world import World, tables
 from tests.fuzz.engines import SECRET, Function, LocalApp
+from tests.support.world import START_MS, World, tables
 
 
 @pytest.fixture(scope="module")

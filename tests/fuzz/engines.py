@@ -1,7 +1,6 @@
 """Both engines in one process: asked with the same bytes, they must give the same answer."""
 
 import asyncio
-import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any, Final
 import httpx
 
 from task_scheduler.api.apigateway import Handler
+from tests.support.gateway import proxy_event
 
 SECRET: Final = "the-configured-secret"  # noqa: S105 - of nothing
 BASE: Final = "http://127.0.0.1"
@@ -85,24 +85,8 @@ class Function:
 
 
 def event(asked: Asked, **changes: object) -> dict[str, Any]:
-    """Build what API Gateway hands to a function (AWS, proxy integration, format 1.0)."""
-    headers = dict(asked.headers)
-    query = dict(asked.query)
-    return {
-        "resource": "/{proxy+}",
-        "path": asked.path,
-        "httpMethod": asked.method,
-        "headers": headers or None,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()} or None,
-        "queryStringParameters": query or None,
-        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
-        "pathParameters": {"proxy": asked.path[1:]},
-        "stageVariables": None,
-        "requestContext": {"stage": "v1", "path": f"/v1{asked.path}", "httpMethod": asked.method},
-        "body": base64.b64encode(asked.body).decode() if asked.body else None,
-        "isBase64Encoded": bool(asked.body),
-        **changes,
-    }
+    """Return what API Gateway hands to a function."""
+    return proxy_event(asked.method, asked.path, asked.body, asked.headers, asked.query.items()) | changes
 
 
 def _answered(status: int, text: str) -> Answered:

@@ -12,12 +12,12 @@ from typing import Any, Final
 import pytest
 from schemathesis import Case
 
-from tests import given
-from tests.conformance.local_server import LocalServer
 from tests.fuzz.contract import contract
 from tests.fuzz.effort import EXAMPLES
 from tests.fuzz.engines import SECRET, Function
-from tests.fuzz.gateway import LateApplication
+from tests.support import given
+from tests.support.gateway import LateApplication
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,8 @@ from task_scheduler.aws.event_log import SEAL_AFTER_MS, EventLog
 from task_scheduler.engine import MAX_PAGE_BYTES
 from task_scheduler.local.store import TaskStore
 from task_scheduler.task import Event, Task, encode
-from tests.aws.simulation import START_MS
-from tests.aws.world import Clock, tables
 from tests.fuzz.effort import effort
+from tests.support.world import START_MS, Clock, tables
 
 pytestmark = pytest.mark.slow
 
@@ -67,6 +66,7 @@ def _filled(first: int, runs: list[tuple[str, int, int]], size: int) -> Log:
 
 @effort(3)
 @given(first=st.sampled_from([0, 3, 990, 998, 999, 1_000, 2_995]), runs=RUNS, limit=st.integers(1, 7))
+@example(first=994, runs=[("written", 6, 50_000), ("written", 6, 50_000)], limit=4)  # over the end of a page of numbers
 @example(first=0, runs=[("written", 3, 50_000), ("lost", 1, 0), ("written", 2, 0)], limit=1)
 def test_pages_forwards_and_backwards_agree(first: int, runs: list[tuple[str, int, int]], limit: int) -> None:
     kept = _filled(first, [("written", 1, 50_000), *runs], 1)

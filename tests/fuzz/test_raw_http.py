@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.conformance.local_server import LocalServer
 from tests.fuzz.effort import effort
 from tests.fuzz.engines import SECRET
+from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,8 @@ from task_scheduler.api import sse
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.recorder import Emission
 from task_scheduler.aws.task_store import StoredState
-from tests.aws.simulation import START_MS
-from tests.aws.world import CrashError, World, tables
 from tests.fuzz.effort import effort
+from tests.support.world import START_MS, CrashError, World, tables
 
 pytestmark = pytest.mark.slow
 

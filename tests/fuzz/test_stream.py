@@ -20,7 +20,7 @@ from task_scheduler.task import Event, new_task
 from tests.fuzz.effort import effort
 from tests.fuzz.event_source import CUTS, EventSource, cut
 from tests.fuzz.json_values import VALUES
-from tests.unit.memory_engine import NOW_MS, MemoryEngine
+from tests.support.memory_engine import NOW_MS, MemoryEngine
 
 pytestmark = pytest.mark.slow
 

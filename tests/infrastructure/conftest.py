@@ -3,8 +3,8 @@
 import pytest
 
 from stacks.settings import Settings
-from tests.infrastructure.synthesis import Synthesis, shared_synthesis
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+from tests.support.synthesis import Synthesis, shared_synthesis
 
 
 @pytest.fixture(scope="session")

@@ -23,10 +23,10 @@ from task_scheduler.aws.schema import ATTRIBUTES, EVENT, WAIT_UNTIL
 from task_scheduler.aws.task_store import StoredState, StoredTask, TaskStore
 from task_scheduler.task import Task, new_task
 from task_scheduler.timestamps import format as text_of
-from tests.conformance.clock import eventually, now_ms
 from tests.infrastructure.inventory import BEHIND_S
 from tests.infrastructure.permissions import Call
-from tests.infrastructure.synthesis import Synthesis, singles
+from tests.support.clock import eventually, now_ms
+from tests.support.synthesis import Synthesis, singles
 
 PAST: Final = "2020-08-21T04:29:00Z"
 MINUTE_MS: Final = 60_000

@@ -10,10 +10,10 @@ import httpx
 from task_scheduler.aws.event_log import SEAL_AFTER_MS
 from task_scheduler.aws.task_store import StoredState
 from task_scheduler.task import Task
-from tests.conformance.clock import eventually, now_ms
 from tests.infrastructure.inventory import BEHIND_S
 from tests.infrastructure.laboratory import HOUR_MS, MINUTE_MS, NO_TAGS, Laboratory
 from tests.infrastructure.permissions import API, RECORDER, STREAM, SWEEPER, TIMER
+from tests.support.clock import eventually, now_ms
 
 FAR_MS: Final = 500 * 24 * HOUR_MS  # beyond the arming window: parked, without a timer
 TAGS: Final = {"user": "42"}

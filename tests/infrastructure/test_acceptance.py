@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from tests.acceptance.questions import QUESTIONS
-from tests.infrastructure.synthesis import ROOT
+from tests.support.synthesis import ROOT
 
 pytestmark = [pytest.mark.emulator, pytest.mark.long]
 

@@ -7,7 +7,7 @@ import pytest
 
 from task_scheduler.api.errors import BodyTooLargeError
 from task_scheduler.api.json_body import MAX_BODY_BYTES, read_object
-from tests.infrastructure.synthesis import Synthesis
+from tests.support.synthesis import Synthesis
 
 IDLE_POLL_S: Final = 25
 

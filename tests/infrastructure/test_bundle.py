@@ -14,7 +14,7 @@ import pytest
 
 from task_scheduler.cdk import bundle as bundling
 from task_scheduler.cdk.bundle import COMPILED, NOT_IN_FUNCTIONS, BundleError, bundle
-from tests.infrastructure.synthesis import Synthesis
+from tests.support.synthesis import Synthesis
 
 # What Lambda's Python has beside the standard library.
 RUNTIME_PACKAGES: Final = ("boto3", "botocore", "dateutil", "s3transfer", "six", "urllib3")

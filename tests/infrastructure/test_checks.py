@@ -4,15 +4,12 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import aws_cdk as cdk
 import cdk_nag
 import pytest
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
 
 from stacks.settings import Settings
-from tests.infrastructure.synthesis import Synthesis, synthesise
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+from tests.support.synthesis import Synthesis, synthesise
 
 
 def violations(folder: Path) -> list[Any]:
@@ -35,16 +32,6 @@ OTHER: Final = Settings(
 def test_cdk_nag_finds_nothing_that_is_not_acknowledged(tmp_path: Path, settings: Settings) -> None:
     synthesise(tmp_path, settings, cdk_nag.AwsSolutionsChecks, cdk_nag.ServerlessChecks)
     assert violations(tmp_path) == []
-
-
-def test_cdk_nag_does_look(tmp_path: Path) -> None:
-    app = cdk.App(outdir=str(tmp_path))
-    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app), cdk_nag.ServerlessChecks(app))
-    careless = cdk.Stack(app, "Careless")
-    sns.Topic(careless, "Topic")
-    sqs.Queue(careless, "Queue")
-    with pytest.raises(RuntimeError, match=r"(?s)(?=.*AwsSolutions-SNS3)(?=.*Serverless-SQSRedrivePolicy)"):
-        app.synth()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import aws_cdk as cdk
 import pytest
 
 from tests.infrastructure.permissions import NEEDED_BY
-from tests.infrastructure.synthesis import ROOT, Synthesis, read_synthesis
+from tests.support.synthesis import ROOT, Synthesis, read_synthesis
 from tests.infrastructure.test_roles import granted
 from tests.infrastructure.test_stack import environment
 from tests.unit.documents import blocks

@@ -13,7 +13,7 @@ from lab.bench.cost import IDLE_METRICS, METRICS, SECRET_CACHE_S, SMALL, Cost, D
 from task_scheduler.aws import schema
 from task_scheduler.aws.secret import CACHE_S
 from task_scheduler.metrics import Metric
-from tests.infrastructure.synthesis import Synthesis
+from tests.support.synthesis import Synthesis
 
 
 def test_the_page_reckons_with_the_stack_that_a_stranger_deploys(stack: Synthesis) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from task_scheduler.aws import schema
 from task_scheduler.aws.sweeper import Sweep
 from task_scheduler.metrics import Metric
-from tests.infrastructure.synthesis import Synthesis
+from tests.support.synthesis import Synthesis
 
 # The names that the metrics of this stack may have as their dimensions.
 OWN: Final = {

@@ -13,14 +13,13 @@ from typing import Any, Final
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_secretsmanager as secretsmanager
 from cdk_preflight import Preflight
 
 from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
-from tests.infrastructure.synthesis import CONTEXT
 from tests.infrastructure.test_checks import violations
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+from tests.support.synthesis import CONTEXT
 
 # Every setting that adds, removes or protects resources. All others only change a value within its bounds.
 CHOICES: Final[Mapping[str, tuple[Any, Any]]] = {
@@ -85,15 +84,3 @@ def test_tables_are_deleted_when_a_creation_fails_unless_they_are_protected(chec
         }
         kept = "RetainExceptOnCreate" if settings.keep_tables else "Delete"
         assert policies == {"Retain" if settings.production else kept}
-
-
-@pytest.mark.slow
-def test_the_rules_find_a_secret_that_cannot_be_generated_and_a_value_beyond_the_schema(tmp_path: Path) -> None:
-    careless = app(tmp_path)
-    stack = cdk.Stack(careless, "Careless")
-    punctuation = secretsmanager.SecretStringGenerator(exclude_characters="!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-    secretsmanager.Secret(stack, "Secret", generate_secret_string=punctuation)
-    queue = cdk.CfnResource(stack, "Queue", type="AWS::SQS::Queue")
-    queue.add_property_override("MessageRetentionPeriod", 99_999_999)
-    with pytest.raises(RuntimeError, match=r"(?s)(?=.*pf-secretsmanager-generate-secret-string)(?=.*F3034)"):
-        careless.synth()

@@ -12,8 +12,8 @@ import pytest
 from stacks import deployment_file
 from stacks.deployment_file import NAME
 from stacks.settings import SettingError, Settings
-from tests.infrastructure.synthesis import ROOT
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+from tests.support.synthesis import ROOT
 
 FULL = f"""
 stack = "TaskSchedulerStaging"

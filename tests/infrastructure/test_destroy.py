@@ -11,12 +11,12 @@ import pytest
 
 import emulator
 from stacks.settings import Settings
-from tests.conformance.api import Accepted, Api, Deployment
-from tests.conformance.clock import eventually, now_ms
-from tests.conformance.contract import JsonObject
 from tests.infrastructure.inventory import Names, names_of
-from tests.infrastructure.synthesis import Synthesis, shared_synthesis
 from tests.infrastructure.test_recovery import Stack
+from tests.support.api import Accepted, Api, Deployment
+from tests.support.clock import eventually, now_ms
+from tests.support.contract import JsonObject
+from tests.support.synthesis import Synthesis, shared_synthesis
 from tests.unit.documents import ROOT, blocks
 
 pytestmark = [pytest.mark.emulator, pytest.mark.long]

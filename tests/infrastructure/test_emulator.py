@@ -28,9 +28,9 @@ from emulator.tools import REGION, ROOT
 from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
 from task_scheduler.client import Client
-from tests.conformance.clock import eventually
 from tests.infrastructure.inventory import names_of
-from tests.infrastructure.synthesis import CONTEXT, shared_synthesis
+from tests.support.clock import eventually
+from tests.support.synthesis import CONTEXT, shared_synthesis
 
 PAST: Final = "2020-08-21T04:29:00.951Z"
 
@@ -97,14 +97,6 @@ def announced(folder: Path, process: subprocess.Popen[str]) -> dict[str, str]:
     eventually(lambda: file.exists() or process.poll() is not None, within=120)
     there: dict[str, str] = json.loads(file.read_text())
     return there
-
-
-def test_a_port_that_is_taken_is_refused_in_one_sentence(tmp_path: Path, busy_port: int) -> None:
-    with pytest.raises(EmulatorError) as refused:
-        Emulator(tmp_path, port=busy_port)
-    assert str(refused.value) == (
-        f"Port {busy_port} of 127.0.0.1 is taken (Address already in use); choose another, or 0 for any free one."
-    )
 
 
 def test_the_command_refuses_a_port_that_is_taken_and_takes_nothing_from_whoever_has_it(

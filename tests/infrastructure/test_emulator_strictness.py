@@ -26,7 +26,7 @@ from emulator.corrections.eventbridge import invoke_twice
 from emulator.process import HOST
 from emulator.rules import Every, Lag, Quota, Strictness, TokenBucket
 from emulator.tools import ACCOUNT, REGION
-from tests.conformance.clock import eventually
+from tests.support.clock import eventually
 
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/any"
 STRICT: Final = {

@@ -1,13 +1,11 @@
 """Whatever stores or carries data is encrypted, and takes it over TLS only; a type that is new here must say how."""
 
-import copy
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
-from tests.infrastructure.synthesis import Resource, Synthesis, listed
+from tests.support.synthesis import Resource, Synthesis, listed
 
 # Types that neither store nor carry what callers send.
 WITHOUT_DATA: Final = frozenset(
@@ -106,96 +104,3 @@ def test_whatever_stores_or_carries_data_is_encrypted_and_takes_tls_only(
     settings: str, request: pytest.FixtureRequest
 ) -> None:
     assert list(unprotected(request.getfixturevalue(settings))) == []
-
-
-def _resource(template: Any, path: str) -> Any:  # noqa: ANN401 - any JSON
-    """Return a resource by where it is among the constructs."""
-    return next(
-        one for one in template["Resources"].values() if one["Metadata"]["aws:cdk:path"].partition("/")[2] == path
-    )
-
-
-def _set(path: str, **properties: object) -> Callable[[Any], object]:
-    return lambda template: _resource(template, path)["Properties"].update(properties)
-
-
-def _unset(path: str, name: str) -> Callable[[Any], object]:
-    return lambda template: _resource(template, path)["Properties"].pop(name)
-
-
-def _statement(path: str, **parts: object) -> Callable[[Any], object]:
-    """Change the statements that refuse plain HTTP."""
-
-    def change(template: Any) -> None:  # noqa: ANN401 - any JSON
-        for statement in _resource(template, path)["Properties"]["PolicyDocument"]["Statement"]:
-            if statement["Effect"] == "Deny":
-                statement.update(parts)
-
-    return change
-
-
-def _add(kind: str) -> Callable[[Any], object]:
-    added = {"Type": kind, "Properties": {}, "Metadata": {"aws:cdk:path": "TaskSchedulerOther/New/Resource"}}
-    return lambda template: template["Resources"].update(New=added)
-
-
-TOPIC, QUEUE = "Delivery/Topic/Resource", "Recorder/Events/Resource"
-TOPIC_POLICY, QUEUE_POLICY = "Delivery/Topic/Policy/Resource", "Recorder/Events/Policy/Resource"
-CARELESS: Final[dict[str, tuple[Callable[[Any], object], str]]] = {
-    "a topic without a key": (_unset(TOPIC, "KmsMasterKeyId"), "AWS::SNS::Topic Delivery/Topic"),
-    "a topic with a key that nobody has thought of": (
-        _set(TOPIC, KmsMasterKeyId="alias/any"),
-        "AWS::SNS::Topic Delivery/Topic",
-    ),
-    "a topic that takes plain HTTP": (_statement(TOPIC_POLICY, Effect="Allow"), "AWS::SNS::Topic Delivery/Topic"),
-    "the topic of the mail, too": (
-        _statement("Monitoring/Mailbox/Policy/Resource", Condition={}),
-        "AWS::SNS::Topic Monitoring/Mailbox",
-    ),
-    "a queue that is not encrypted": (_set(QUEUE, SqsManagedSseEnabled=False), "AWS::SQS::Queue Recorder/Events"),
-    "a queue that does not say so": (_unset(QUEUE, "SqsManagedSseEnabled"), "AWS::SQS::Queue Recorder/Events"),
-    "a queue whose policy is about another": (
-        _set(QUEUE_POLICY, Queues=["another"]),
-        "AWS::SQS::Queue Recorder/Events",
-    ),
-    "a queue that refuses plain HTTP to some": (
-        _statement(QUEUE_POLICY, Principal={"AWS": "111122223333"}),
-        "AWS::SQS::Queue Recorder/Events",
-    ),
-    "a queue that refuses some calls": (
-        _statement(QUEUE_POLICY, Action="sqs:DeleteQueue"),
-        "AWS::SQS::Queue Recorder/Events",
-    ),
-    "a queue that refuses plain HTTP for another": (
-        _statement(QUEUE_POLICY, Resource="another"),
-        "AWS::SQS::Queue Recorder/Events",
-    ),
-    "a table that says how": (
-        _set("Registry/Tasks/Resource", SSESpecification={"SSEEnabled": False}),
-        "AWS::DynamoDB::Table Registry/Tasks",
-    ),
-    "a log group with a key": (
-        _set("Sweeper/FunctionLogs/Resource", KmsKeyId="any"),
-        "AWS::Logs::LogGroup Sweeper/FunctionLogs",
-    ),
-    "a stage with a cache": (
-        _set("Api/Rest/DeploymentStage.v1/Resource", CacheClusterEnabled=True),
-        "AWS::ApiGateway::Stage Api/Rest/DeploymentStage.v1",
-    ),
-    "a bucket": (_add("AWS::S3::Bucket"), "AWS::S3::Bucket New"),
-    "a subscription over plain HTTP": (
-        lambda template: next(one for one in template["Resources"].values() if one["Type"] == "AWS::SNS::Subscription")[
-            "Properties"
-        ].update(Protocol="http"),
-        "AWS::SNS::Subscription",
-    ),
-}
-
-
-@pytest.mark.parametrize("careless", CARELESS)
-def test_a_careless_template_is_seen(other_stack: Synthesis, careless: str) -> None:
-    change, named = CARELESS[careless]
-    template = copy.deepcopy(dict(other_stack.template))
-    change(template)
-    [found] = unprotected(replace(other_stack, template=template))
-    assert found.startswith(named)

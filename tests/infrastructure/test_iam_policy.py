@@ -9,7 +9,7 @@ import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # it has no types
 from policy_sentry.querying.actions import get_action_data
 
-from tests.infrastructure.synthesis import ROOT, Synthesis, listed
+from tests.support.synthesis import ROOT, Synthesis, listed
 
 POLICY: Final[dict[str, Any]] = json.loads((ROOT / "iam-policy.json").read_text())
 STATEMENTS: Final[list[dict[str, Any]]] = POLICY["Statement"]

@@ -6,8 +6,8 @@ from typing import Any, Final
 from task_scheduler.aws.sweeper import Sweep
 from task_scheduler.engine import OVERDUE_MS
 from task_scheduler.metrics import Metric
-from tests.infrastructure.synthesis import Synthesis
 from tests.infrastructure.test_subscribers import EMAIL
+from tests.support.synthesis import Synthesis
 
 VISIBLE: Final = "ApproximateNumberOfMessagesVisible"
 

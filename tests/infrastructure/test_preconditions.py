@@ -29,7 +29,7 @@ from stacks.account import Account, PreconditionError, UncheckedError, Unrecorde
 from stacks.deployment_file import METADATA, NAME
 from stacks.preconditions import check
 from stacks.settings import SettingError, Settings
-from tests.infrastructure.synthesis import ROOT, shared_synthesis
+from tests.support.synthesis import ROOT, shared_synthesis
 
 DEPLOYED: Final = {
     "secret": "off",
@@ -425,14 +425,6 @@ def test_without_a_region_that_is_named_nothing_is_deployed_to_the_one_that_the_
 
 @pytest.mark.emulator
 @pytest.mark.usefixtures("deployer")
-def test_credentials_that_are_not_valid_are_reported(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    with pytest.raises(PreconditionError, match="there are no valid AWS credentials"):
-        check("deploy", [], checkout)
-
-
-@pytest.mark.emulator
-@pytest.mark.usefixtures("deployer")
 @pytest.mark.parametrize(
     ("region", "arguments"),
     [("eu-west-1", []), (REGION, ["-c", "@aws-cdk/core:bootstrapQualifier=other"])],
@@ -474,21 +466,6 @@ def test_a_deployment_that_would_reset_settings_unasked_is_stopped(checkout: Pat
         "  log_retention_days = 7",
         '  subscribers = ["someone@example.com", "https://hooks.example.com/ (path not shown)"]',
     ]
-
-
-@pytest.mark.emulator
-@pytest.mark.usefixtures("deployer")
-@pytest.mark.parametrize("how", ["option", "variable", "file"])
-def test_the_region_that_the_cdk_cli_is_told_comes_before_the_variables(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    if how == "variable":
-        monkeypatch.setenv("CDK_REGION", REGION)
-    if how == "file":
-        (checkout / "cdk.json").write_text(json.dumps({"region": REGION}))
-    with pytest.raises(PreconditionError, match="would reset them"):
-        check("deploy", [f"--region={REGION}"] if how == "option" else [], checkout)
 
 
 @pytest.mark.emulator

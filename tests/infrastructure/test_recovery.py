@@ -12,10 +12,10 @@ import pytest
 
 import emulator
 from stacks.settings import Settings
-from tests.conformance.api import Accepted, Api, Deployment
-from tests.conformance.clock import eventually, now_ms
 from tests.infrastructure.inventory import BEHIND_S
-from tests.infrastructure.synthesis import ROOT, shared_synthesis
+from tests.support.api import Accepted, Api, Deployment
+from tests.support.clock import eventually, now_ms
+from tests.support.synthesis import ROOT, shared_synthesis
 
 pytestmark = pytest.mark.emulator
 

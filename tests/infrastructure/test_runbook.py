@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.infrastructure.synthesis import Synthesis
+from tests.support.synthesis import Synthesis
 from tests.unit.documents import ROOT
 
 PAGE: Final = (ROOT / "docs/aws.md").read_text()

@@ -7,9 +7,9 @@ import pytest
 
 from emulator import Deployment, deployed
 from stacks.settings import Settings
-from tests.conformance import secrecy
-from tests.conformance.clock import eventually
-from tests.infrastructure.synthesis import shared_synthesis
+from tests.support import secrecy
+from tests.support.clock import eventually
+from tests.support.synthesis import shared_synthesis
 
 pytestmark = pytest.mark.emulator
 

@@ -12,8 +12,8 @@ from stacks.deployment_file import METADATA
 from stacks.settings import Settings
 from task_scheduler.aws import schema
 from task_scheduler.cdk.recorder import TIMEOUT_SECONDS
-from tests.infrastructure.synthesis import ROOT, Synthesis, synthesise
 from tests.infrastructure.test_subscribers import EMAIL, FUNCTION, HTTPS, QUEUE
+from tests.support.synthesis import ROOT, Synthesis, synthesise
 
 OUTPUTS: Final = {"ApiUrl", "TopicArn", "StateMachineArn", "SecretArn"}
 API_GATEWAY_TIMEOUT_S: Final = 29
@@ -193,20 +193,6 @@ def test_settings_that_change_no_property_change_the_metadata_of_a_resource(tmp_
     )
     [changed] = [name for name in one if one[name] != other[name]]
     assert {**one[changed], "Metadata": {}} == {**other[changed], "Metadata": {}}
-
-
-def test_protected_tables_are_kept_whatever_keep_tables_says(other_stack: Synthesis) -> None:
-    """CloudFormation could not delete them; test_deployability has all combinations."""
-    for table in other_stack.resources("DynamoDB::Table"):
-        assert table.whole["DeletionPolicy"] == "Retain"
-
-
-def test_messages_are_encrypted_wherever_they_rest(stack: Synthesis) -> None:
-    """The tables are too: DynamoDB has no other way."""
-    [topic] = stack.resources("SNS::Topic")
-    assert stack.text(topic.properties["KmsMasterKeyId"]).endswith(":alias/aws/sns")
-    for queue in stack.resources("SQS::Queue"):
-        assert queue.properties["SqsManagedSseEnabled"] is True
 
 
 def test_the_recorder_gets_each_event_as_it_was_published(stack: Synthesis) -> None:

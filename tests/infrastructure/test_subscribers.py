@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.infrastructure.synthesis import ROOT, Synthesis
+from tests.support.synthesis import ROOT, Synthesis
 
 HTTPS: Final = "https://example.com/hook"
 EMAIL: Final = "someone@example.com"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from emulator.tools import CDK, NODE, ROOT
-from tests.infrastructure.synthesis import Synthesis
+from tests.support.synthesis import Synthesis
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from emulator.tools import NODE, ROOT
 from task_scheduler.aws import schema
-from tests.infrastructure.synthesis import Synthesis
+from tests.support.synthesis import Synthesis
 
 ASL_VALIDATOR: Final = ROOT / "node_modules" / ".bin" / "asl-validator"
 

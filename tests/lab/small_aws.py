@@ -19,8 +19,8 @@ from lab.support.workload import scripts
 from task_scheduler.api.apigateway import handler
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import Context
-from tests.aws.world import CrashError, Faults, World, refusal
-from tests.fuzz.gateway import LateApplication
+from tests.support.gateway import LateApplication
+from tests.support.world import CrashError, Faults, World, refusal
 
 _TICK_S: Final = 0.5
 _SWEEP_S: Final = 20
@@ -152,7 +152,7 @@ class SmallAws(httpx.AsyncBaseTransport):
             await asyncio.sleep(_SWEEP_S)
             for life in living:
                 life.cancel()
-            deliveries = [Delivered.of(json.loads(event), ms) for ms, event in self.world.machine.published]
+            deliveries = [Delivered.of(json.loads(event), ms) for ms, event in self.world.published]
             log, tasks = await read_log(http), await read_tasks(http)
             self.observed = Observations(log, tasks, self._seen, deliveries=deliveries, due_before_ms=clock())
         return check(self.history, self.observed)

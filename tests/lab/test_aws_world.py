@@ -15,9 +15,9 @@ import pytest
 
 from lab.chaos.aws.nemesis import Plan
 from lab.support.checker import Verdict
-from tests.aws.world import tables
 from tests.lab.small_aws import SmallAws
 from tests.lab.virtual_time import VirtualTimeLoop
+from tests.support.world import tables
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from botocore.session import get_session
 from lab.chaos.aws.fault_proxy import HOST, FaultProxy
 from lab.chaos.aws.nemesis import Kind, Plan
 from lab.chaos.aws.processes import CAN_KILL, Workers
-from tests.conformance.clock import eventually
+from tests.support.clock import eventually
 
 pytestmark = pytest.mark.lab
 

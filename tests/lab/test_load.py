@@ -15,7 +15,7 @@ import pytest
 from lab.__main__ import main
 from lab.bench.load import OPERATIONS, Workload, percentile
 from lab.support.connection import Pool, Target
-from tests.conformance.clock import eventually
+from tests.support.clock import eventually
 
 _ROOT = Path(__file__).parents[2]
 

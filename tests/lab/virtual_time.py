@@ -4,7 +4,7 @@ import asyncio
 import selectors
 from typing import Any
 
-from tests.aws.world import Clock
+from tests.support.world import Clock
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):

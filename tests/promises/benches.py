@@ -10,7 +10,7 @@ from task_scheduler.engine import Engine
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.metrics import NullMetrics
 from task_scheduler.task import Event
-from tests.aws.world import Clock, World, tables
+from tests.support.world import Clock, World, tables
 
 
 class Bench(Protocol):
@@ -88,7 +88,7 @@ class AwsBench:
         self._world.minutes(3)
 
     def emitted(self) -> list[tuple[int, str]]:
-        return self._world.machine.published
+        return self._world.published
 
     def logged(self) -> list[Event]:
         return self._world.logged()

@@ -20,8 +20,8 @@ from task_scheduler.aws.event_log import MAX_INLINE_BYTES
 from task_scheduler.aws.sweeper import LEAST_TIMERS
 from task_scheduler.engine import TaskNotFoundError, TooLateError, UnavailableError
 from task_scheduler.task import Status, Task, changed_task, new_task, read_payload
-from tests.aws.world import CrashError
 from tests.promises.benches import AwsBench, Bench, LocalBench
+from tests.support.world import CrashError
 
 # From long ago to beyond the arming window of the bench, close to whole seconds and far from them.
 delays = st.sampled_from([-3600.0, 0.0, 0.001, 0.999, 1.0, 1.5, 30.0, 59.999, 300.0, 86_000.0, 100_000.0])

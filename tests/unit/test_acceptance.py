@@ -4,7 +4,7 @@ import io
 import os
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,28 +12,21 @@ from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import boto3
-import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from lab.bench.cost import Cost, dollars
 from stacks.account import PreconditionError
-from stacks.settings import PREFIX, Settings
 from tests.acceptance import __main__ as command
-from tests.acceptance import judgement
 from tests.acceptance.accept import accept
 from tests.acceptance.cloud import CdkError, Cloud
-from tests.acceptance.cost import HOURS_AT_MOST, SUITE_TASKS, estimate
-from tests.acceptance.judgement import Cancel
 from tests.acceptance.questions import QUESTIONS
 from tests.acceptance.removal import Left, Removal
-from tests.acceptance.report import Finding, Outcome, Redaction, Report, Verdict
+from tests.acceptance.report import Outcome, Redaction, Report, Verdict
 from tests.acceptance.run import Question, Run, Scale
-from tests.acceptance.stack import SETTINGS, Stack
+from tests.acceptance.stack import Stack
 
 ACCOUNT: Final = "123456789012"
 SECRET: Final = "correct-horse-battery-staple"  # noqa: S105 - of no deployment
-DUE: Final = 1_800_000_000_000
 OK: Final = Outcome(Verdict.PASS, "as it should be")
 NAME: Final = "TaskSchedulerAccept-abc123"
 
@@ -210,40 +203,12 @@ def raise_(error: Exception) -> None:
     raise error
 
 
-def test_the_report_has_one_line_for_each_question() -> None:
-    findings = [Finding("one", "Is a | b?", Outcome(Verdict.PASS, "it\nis"), 1.4), Finding("two", "So?", OK, 60)]
-    text = Report("now", {"Region": "eu-west-1"}, findings, []).markdown(Redaction(ACCOUNT))
-    assert text.splitlines()[-2:] == [
-        r"| PASS | `one`: Is a \| b? | it is | 1 |",
-        "| PASS | `two`: So? | as it should be | 60 |",
-    ]
-
-
-def test_a_run_without_any_finding_has_not_passed() -> None:
-    assert not Report("now", {}, [], []).passed
-
-
 def test_the_statement_names_account_region_stacks_and_the_most_that_it_costs(cloud: Cloud) -> None:
     text = command.statement(cloud, NAME, len(QUESTIONS), Scale())
     for part in (ACCOUNT, "eu-west-1", NAME, f"{NAME}-iam", f"{NAME}-toolkit", "nothing costs anything"):
         assert part in text
     [cost] = re.findall(r"at most (\d+\.\d\d) US dollars", text)
     assert 0.1 < float(cost) < 2
-
-
-def test_the_estimate_is_more_than_its_parts_cost_by_the_model() -> None:
-    cost, bound = Cost(), estimate(200)
-    assert bound.tasks > SUITE_TASKS + 200
-    assert bound.transitions >= 2 * bound.tasks
-    assert bound.dollars > dollars(cost.emitted()) * bound.tasks + 2 * dollars(cost.idle()) * HOURS_AT_MOST / 730
-    assert estimate(10_000).dollars > bound.dollars
-
-
-def test_the_settings_of_the_run_are_settings_and_keep_nothing() -> None:
-    settings = Settings.of({name: value for name, value in SETTINGS.items() if name != "file"} | {"stack": NAME})
-    assert not settings.keep_tables
-    assert not settings.production
-    assert PREFIX == "scheduler:"
 
 
 def test_without_a_terminal_and_without_yes_it_refuses_in_one_sentence(
@@ -300,108 +265,3 @@ def test_a_stack_that_could_be_the_operators_is_refused(capsys: pytest.CaptureFi
         command.main(["--stack", "TaskScheduler"])
     assert ended.value.code == 2
     assert "must begin with TaskSchedulerAccept-" in capsys.readouterr().err
-
-
-def test_every_stack_of_the_run_has_a_name_that_settings_allow() -> None:
-    given = command._parse([]).stack  # noqa: SLF001 - the default is drawn there
-    assert Settings(stack=f"{given}-toolkit").stack.startswith("TaskScheduler")  # which iam-policy.json covers
-
-
-def test_questions_have_names_of_their_own_and_end_with_a_question_mark() -> None:
-    names = [question.name for question in QUESTIONS]
-    assert len(set(names)) == len(names)
-    assert all(question.sentence.endswith("?") for question in QUESTIONS)
-
-
-def cancel(status: int, *, task_id: str = "a", offset_s: float = 1.0) -> Cancel:
-    return Cancel(task_id, DUE, offset_s, status)
-
-
-@pytest.mark.parametrize(
-    ("status", "published", "verdict", "words"),
-    [
-        (200, [], "pass", "due+1 s: 200 1;"),
-        (409, [DUE], "pass", "due+1 s: 409 1;"),
-        (200, [DUE], "fail", "confirmed and the task was published"),
-        (409, [], "fail", "too late and the task was not published"),
-        (503, [], "fail", "answered with 503"),
-    ],
-)
-def test_a_cancel_is_true_if_what_it_says_comes_so(
-    status: int, published: Sequence[int], verdict: str, words: str
-) -> None:
-    outcome = judgement.truth([cancel(status)], {"a": published})
-    assert outcome.verdict == verdict
-    assert words in outcome.fact
-
-
-@pytest.mark.parametrize(
-    ("statuses", "published", "execution", "verdict"),
-    [
-        ([409, 409], [DUE + 900], "SUCCEEDED", "pass"),
-        ([409, 409], [DUE + 60_000], "SUCCEEDED", "fail"),
-        ([409, 409], [DUE + 900], "ABORTED", "pass"),
-        ([409, 409], [DUE + 900, DUE + 2000], "ABORTED", "pass"),
-        ([409, 409], [], "ABORTED", "fail"),
-        ([409, 200], [DUE], "ABORTED", "fail"),
-        ([200, 200], [], "ABORTED", "fail"),  # then the question has found out nothing
-    ],
-    ids=[
-        "prompt",
-        "delayed",
-        "interrupted",
-        "interrupted, and twice",
-        "never",
-        "two answers",
-        "no cancel was rejected",
-    ],
-)
-def test_a_rejected_cancel_is_harmless_if_the_task_is_published_in_time(
-    statuses: Sequence[int], published: Sequence[int], execution: str, verdict: str
-) -> None:
-    cancels = [cancel(status) for status in statuses]
-    assert judgement.harmless(cancels, {"a": published}, {"a": execution}, prompt_s=5).verdict == verdict
-
-
-def test_lateness_is_reported_with_its_percentiles() -> None:
-    due = {str(number): DUE for number in range(100)}
-    published = {task_id: [DUE + 10 * (number + 1)] for number, task_id in enumerate(due)}
-    outcome = judgement.lateness(due, published, published)
-    assert outcome == Outcome(
-        Verdict.PASS,
-        "100 of 100 tasks: min 0.010 s, median 0.500 s, p99 0.990 s, max 1.000 s late; 0 published twice.",
-    )
-
-
-@pytest.mark.parametrize(
-    ("published", "logged", "words"),
-    [
-        ([DUE - 1], [DUE], "1 early"),
-        ([DUE], [DUE - 1], "1 early"),
-        ([DUE], [], "1 missing"),
-        ([], [DUE], "1 missing"),
-        ([DUE], [DUE, DUE], "1 twice in the log"),
-        ([DUE + 61_000], [DUE + 61_000], "one 61.0 s late"),
-    ],
-)
-def test_a_task_that_is_early_missing_twice_or_very_late_fails(
-    published: list[int], logged: list[int], words: str
-) -> None:
-    outcome = judgement.lateness({"a": DUE, "b": DUE}, {"a": published, "b": [DUE]}, {"a": logged, "b": [DUE]})
-    assert outcome.verdict == "fail"
-    assert words in outcome.fact
-
-
-@pytest.mark.parametrize(
-    ("body", "is_right"),
-    [
-        ({"errors": ["Please wait a second."]}, True),
-        ({"message": "Internal server error"}, False),
-        ({"errors": []}, False),
-        ("<html>", False),
-        ([], False),
-    ],
-)
-def test_an_error_of_ours_is_a_list_of_sentences(body: Any, is_right: bool) -> None:  # noqa: ANN401, FBT001 - JSON of any shape, and what is expected of it
-    response = httpx.Response(503, text=body) if isinstance(body, str) else httpx.Response(503, json=body)
-    assert (judgement.error_format(response) == []) is is_right

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import task_scheduler.client
 from task_scheduler.cli import app
 from task_scheduler.client import Client
-from tests.unit.fake_service import (
+from tests.support.fake_service import (
     EVIL,
     SCHEDULED,
     TASK_ID,

@@ -10,7 +10,7 @@ import pytest
 
 from task_scheduler.cli import output
 from task_scheduler.client import Client, Task
-from tests.unit.fake_service import EVIL, TASK_ID, Service, answer, shown
+from tests.support.fake_service import EVIL, TASK_ID, Service, answer, shown
 
 
 class Terminal(io.StringIO):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import task_scheduler.client
 from task_scheduler.cli import app, jsonl
 from task_scheduler.client import AsyncClient, Client, Status, Task
-from tests.unit.fake_service import TASK_ID, URL, answer, refusal, shown
+from tests.support.fake_service import TASK_ID, URL, answer, refusal, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,14 +24,12 @@ from task_scheduler.client import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from tests.unit.fake_service import (
+from tests.support.fake_service import (
     SCHEDULED,
     SECRET,
     TASK_ID,
     URL,
-    Asynchronous,
     Kind,
-    Synchronous,
     answer,
     envelope,
     refusal,
@@ -61,13 +59,6 @@ ANSWERS: dict[str, object] = {
     "health": {"status": "ok", "version": "0.1.0"},
 }
 every_call = pytest.mark.parametrize(("name", "arguments"), CALLS, ids=[name for name, _ in CALLS])
-
-
-@pytest.fixture(params=[Synchronous, Asynchronous], ids=["sync", "async"])
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each of the two clients."""
-    found: Kind = request.param
-    return found
 
 
 def test_schedule_sends_what_was_given_and_answers_in_utc(kind: Kind) -> None:

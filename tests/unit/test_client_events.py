@@ -13,11 +13,10 @@ from task_scheduler.client import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from tests.unit.fake_service import (
+from tests.support.fake_service import (
     SECRET,
     URL,
     Answer,
-    Asynchronous,
     Kind,
     Stream,
     Synchronous,
@@ -29,13 +28,6 @@ from tests.unit.fake_service import (
 
 CUT = httpx.ReadError("cut")
 RETRY = b"retry: 250\n:sse-handshake\n"
-
-
-@pytest.fixture(params=[Synchronous, Asynchronous], ids=["sync", "async"])
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each of the two clients."""
-    found: Kind = request.param
-    return found
 
 
 def test_a_follower_starts_now_and_asks_for_a_stream(kind: Kind) -> None:

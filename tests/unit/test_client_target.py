@@ -4,16 +4,9 @@ import httpx
 import pytest
 
 from task_scheduler.client import Client, UnreachableError
-from tests.unit.fake_service import SECRET, URL, Asynchronous, Kind, Synchronous, answer
+from tests.support.fake_service import SECRET, URL, Kind, Synchronous, answer
 
 HEALTH = answer({"status": "ok", "version": "0.1.0"})
-
-
-@pytest.fixture(params=[Synchronous, Asynchronous], ids=["sync", "async"])
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each of the two clients."""
-    found: Kind = request.param
-    return found
 
 
 @pytest.mark.parametrize("slashes", ["", "/", "//"])

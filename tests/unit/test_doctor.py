@@ -11,7 +11,7 @@ import pytest
 from task_scheduler.cli.doctor import Finding, examine
 from task_scheduler.cli.output import iso
 from task_scheduler.client import Client
-from tests.unit.fake_service import Stream, answer, position, refusal, shown
+from tests.support.fake_service import Stream, answer, position, refusal, shown
 
 CANCELLED = "5f0c4f2e-6a0b-4a55-9d0e-6c1d3f6f3c11"
 UNTAGGED = "0a7d9a44-54a6-4d2c-8f57-3b8e3f0b5a01"

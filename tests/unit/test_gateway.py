@@ -1,6 +1,5 @@
 """What API Gateway hands to the function, and what it gets back."""
 
-import base64
 import json
 import logging
 from collections.abc import Mapping
@@ -14,7 +13,8 @@ from task_scheduler.api.app import Api
 from task_scheduler.api.request import Request
 from task_scheduler.api.response import NO_STORE, Response, json_response
 from task_scheduler.api.routes import ROUTES, Context, Route
-from tests.unit.memory_engine import MemoryEngine
+from tests.support.gateway import proxy_event
+from tests.support.memory_engine import MemoryEngine
 
 SECRET = "the-configured-secret"  # noqa: S105 - of nothing
 TASK = b'{"in": "30s", "message": "a private matter"}'
@@ -33,22 +33,8 @@ def call(engine: MemoryEngine) -> Handler:
 def proxied(
     method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, **query: str
 ) -> dict[str, Any]:
-    """Build the event of a REST API that takes every media type for binary (AWS, proxy integration, format 1.0)."""
-    given = {"X-PD-Secret": SECRET} if headers is None else dict(headers)
-    return {
-        "resource": "/{proxy+}",
-        "path": path,
-        "httpMethod": method,
-        "headers": given,
-        "multiValueHeaders": {name: [value] for name, value in given.items()},
-        "queryStringParameters": query or None,
-        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
-        "pathParameters": {"proxy": path[1:]},
-        "stageVariables": None,
-        "requestContext": {"stage": "v1", "path": f"/v1{path}", "httpMethod": method},
-        "body": None if body is None else base64.b64encode(body).decode(),
-        "isBase64Encoded": body is not None,
-    }
+    """Return the event of a request, which has the secret unless headers are given."""
+    return proxy_event(method, path, body, {"X-PD-Secret": SECRET} if headers is None else headers, query.items())
 
 
 def answer(call: Handler, event: dict[str, Any]) -> tuple[int, Any]:
@@ -199,14 +185,6 @@ def test_a_stream_goes_on_where_a_polyfill_says_so_in_the_query(call: Handler, e
 def test_a_parameter_that_there_is_not_is_refused(call: Handler, path: str) -> None:
     status, body = answer(call, proxied("GET", path, stauts="failed"))
     assert (status, body["errors"][0].partition(".")[0]) == (400, "Unknown query parameter 'stauts'")
-
-
-def test_a_position_beyond_the_end_starts_at_the_end(call: Handler, engine: MemoryEngine) -> None:
-    engine.emit("one")
-    found = call(
-        proxied("GET", "/events", headers={"x-pd-secret": SECRET, "accept": "text/event-stream"}, after="9"), None
-    )
-    assert "event: position\nid: 1\n" in found["body"]
 
 
 def test_an_unexpected_error_says_nothing_to_the_caller_and_nothing_of_the_message_to_the_log(

@@ -11,8 +11,8 @@ from task_scheduler.api.request import Request
 from task_scheduler.api.routes import Context
 from task_scheduler.engine import Health
 from task_scheduler.metrics import Metric
-from tests.unit.memory_engine import MemoryEngine
-from tests.unit.observations import Observations
+from tests.support.memory_engine import MemoryEngine
+from tests.support.observations import Observations
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.store import DataFileError, TaskStore
 from task_scheduler.metrics import Metric
 from task_scheduler.task import Status, Task
-from tests.unit.observations import Observations
+from tests.support.observations import Observations
 
 Read = TypeVar("Read")
 

@@ -6,7 +6,7 @@ import pytest
 
 from task_scheduler.api import sse
 from task_scheduler.engine import UnavailableError
-from tests.unit.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine
 
 
 class Failing(MemoryEngine):

@@ -13,7 +13,7 @@ from task_scheduler.api.apigateway import Handler, handler
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import Context
 from task_scheduler.api.static import ASSETS
-from tests.unit.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine
 from tests.unit.test_gateway import proxied
 
 ROOT: Final = Path(__file__).resolve().parents[2]

@@ -4,40 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-import zoneinfo
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from task_scheduler import timestamps
 from task_scheduler.wall_clock import find_zone
-
-zones = st.sampled_from(sorted(zoneinfo.available_timezones())).map(ZoneInfo)
-
-
-def shown(instant: datetime, zone: ZoneInfo) -> datetime:
-    return instant.astimezone(zone).replace(tzinfo=None)
-
-
-def instants_that_show(wall: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Return the instants at which clocks show a time: none, one or two, the earlier first."""
-    both = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    return sorted(instant for instant in both if shown(instant, zone) == wall)
-
-
-@given(st.datetimes(min_value=datetime(1950, 1, 1), max_value=datetime(2400, 1, 1), timezones=zones))  # noqa: DTZ001 - bounds are naive
-def test_a_zone_with_whole_hours_or_without_is_never_early(instant: datetime) -> None:
-    """Finer than a millisecond, as everywhere, is the next millisecond."""
-    wall = instant.replace(tzinfo=None)
-    zone = instant.tzinfo
-    assert isinstance(zone, ZoneInfo)
-    for meant in instants_that_show(wall, zone)[:1]:
-        late = datetime.fromisoformat(timestamps.format(timestamps.parse(wall.isoformat(), zone))) - meant
-        assert timedelta() <= late < timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize(

@@ -324,21 +324,6 @@ def test_a_response_without_an_end_is_not_read_to_its_end(status: int) -> None:
     assert 1 <= read <= 2
 
 
-def test_a_dead_receiver_does_not_delay_the_others() -> None:
-    async def scenario(log: MemoryLog, start: Callable[..., asyncio.Task[None]]) -> None:
-        good, dead = Receiver(), Receiver(failures=[httpx.ConnectError("dead")] * 10_000)
-        other = "https://dead.example/"
-        start(dead, other, first_pause_s=0.01)
-        start(good)
-        await _until(lambda: len(log.positions) == 2)
-        events = log.emit(200)
-        await _until(lambda: log.positions[URL] == 200)
-        assert good.accepted == _ids(events)
-        assert dead.accepted == []
-
-    _run(scenario)
-
-
 def test_a_sender_goes_on_where_the_last_one_stopped_and_a_new_url_starts_now() -> None:
     async def scenario(log: MemoryLog, start: Callable[..., asyncio.Task[None]]) -> None:
         log.emit(3)

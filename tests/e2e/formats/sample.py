@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import httpx
 
-from tests.conformance.clock import eventually
-from tests.conformance.local_server import LocalServer
+from tests.support.clock import eventually
+from tests.support.local_server import LocalServer
 
 FORMATS: Final = Path(__file__).parent
 

@@ -16,8 +16,8 @@ from aws_cdk import aws_lambda as lambda_
 
 from stacks.settings import Settings
 from task_scheduler.cdk.bundle import OURS, bundle
-from tests.infrastructure.synthesis import synthesise
 from tests.infrastructure.upgrade import BASELINE
+from tests.support.synthesis import synthesise
 
 _VIEWER: Final = "swagger-ui"
 _DEPLOYED: Final = frozenset({"cdk:asset-manifest", "aws:cloudformation:stack"})

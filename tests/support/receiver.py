@@ -1,12 +1,13 @@
 """A receiver of webhooks on loopback, which takes nothing that is not signed for it."""
 
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Final, Self
 
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.support.http_server import serving
 
 WEBHOOK_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of receivers that live for a second
 
@@ -23,20 +24,17 @@ class Receiver:
         self.events: list[dict[str, Any]] = []
         """What was accepted, once for every webhook-id."""
         self._accepted: set[str] = set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        self._serving = serving(self._handler())
+        self.url = ""
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self.url = f"{self._serving.__enter__()}/hook"
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._serving.__exit__(kind, error, trace)
 
     @property
     def ids(self) -> list[str]:
@@ -64,8 +62,5 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 self.send_response(take(body, {name.lower(): value for name, value in self.headers.items()}))
                 self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Write nothing."""
 
         return Handler

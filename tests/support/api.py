@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 
 import httpx
 
-from tests.conformance.clock import milliseconds
-from tests.conformance.contract import Contract, JsonObject
+from tests.support.clock import milliseconds
+from tests.support.contract import Contract, JsonObject
 
 SECRET_HEADER: Final = "x-pd-secret"  # noqa: S105 - the name of a header, not a secret
 IDEMPOTENCY_KEY: Final = "idempotency-key"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from hypothesis import strategies as st
 
@@ -16,7 +16,11 @@ TAGS: Final = st.dictionaries(st.sampled_from("ab"), st.sampled_from(VALUES), ma
 
 _MOST_PAGES: Final = 500
 
-Lister = Callable[[TaskQuery, int], TaskPage]
+
+class Lister(Protocol):
+    """Returns a page of a list."""
+
+    def __call__(self, query: TaskQuery, *, limit: int) -> TaskPage: ...
 
 
 def queries(start_ms: int) -> st.SearchStrategy[TaskQuery]:
@@ -47,7 +51,7 @@ def walk(lister: Lister, query: TaskQuery, limit: int, meanwhile: Callable[[], N
     """Return the tasks of all pages; something may happen between two of them."""
     found: list[Task] = []
     for _ in range(_MOST_PAGES):
-        page = lister(query, limit)
+        page = lister(query, limit=limit)
         assert len(page.tasks) <= limit
         assert sum(len(task.payload) for task in page.tasks[:-1]) <= MAX_PAGE_BYTES
         found += page.tasks

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from task_scheduler import timestamps
 from task_scheduler.aws import schema
-from tests.aws.memory_dynamodb import refused
+from tests.support.memory_dynamodb import refused
 
 MACHINE: Final = "arn:aws:states:eu-west-1:123456789012:stateMachine:timer"
 _EXECUTION: Final = MACHINE.replace(":stateMachine:", ":execution:") + ":"
@@ -107,6 +107,7 @@ class MemoryStepFunctions:
         self.executions: dict[str, Execution] = {}
         self.published: list[Message] = []
         self.topic = Topic.WORKS
+        self.most_open = 1_000_000
         self.overlaps: list[str] = []
         """Executions that were started while another one of their task was running."""
         self._now_ms = now_ms
@@ -129,9 +130,9 @@ class MemoryStepFunctions:
             raise refused("ExecutionAlreadyExists")
         return {"executionArn": _EXECUTION + name, "startDate": _date(self.executions[name].started_ms)}
 
-    def stop_execution(self, *, executionArn: str, error: str = "", cause: str = "") -> dict[str, Any]:  # noqa: N803 - as in boto3
+    def stop_execution(self, *, executionArn: str, cause: str) -> dict[str, Any]:  # noqa: N803 - as in boto3
         """Abort an execution that runs."""
-        del error, cause
+        del cause
         execution = self._find(executionArn)
         if execution.status == "RUNNING":
             self._end(execution, "ABORTED")
@@ -140,31 +141,27 @@ class MemoryStepFunctions:
         assert execution.stopped_ms is not None
         return {"stopDate": _date(execution.stopped_ms)}
 
-    def describe_execution(self, *, executionArn: str, includedData: str = "ALL_DATA") -> dict[str, Any]:  # noqa: N803 - as in boto3
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - as in boto3
         """Return the status of an execution as far as it is known."""
         execution = self._find(executionArn)
         if execution.known is None:
             raise refused("ExecutionDoesNotExist")
         status, stopped_ms = execution.known
-        described = {"executionArn": executionArn, "name": execution.name, "status": status}
-        described |= {"startDate": _date(execution.started_ms)}  # type: ignore[dict-item]  # values of several types
-        described |= {} if stopped_ms is None else {"stopDate": _date(stopped_ms)}  # type: ignore[dict-item]  # the same
-        return described | ({"input": execution.input} if includedData == "ALL_DATA" else {})
+        return {"status": status} | ({} if stopped_ms is None else {"stopDate": _date(stopped_ms)})
 
     def get_execution_history(  # as in boto3
         self,
         *,
         executionArn: str,  # noqa: N803
-        maxResults: int = 100,  # noqa: N803
-        reverseOrder: bool = False,  # noqa: N803
+        maxResults: int,  # noqa: N803
+        includeExecutionData: bool,  # noqa: N803
         nextToken: str | None = None,  # noqa: N803
-        includeExecutionData: bool = True,  # noqa: N803
     ) -> dict[str, Any]:
         """Return a page of the history, which may have fewer events than asked for."""
-        execution = self._find(executionArn)
+        assert not includeExecutionData, "it would bring the event once for each attempt to publish it"
+        events = self._find(executionArn).history
         if not 0 <= maxResults <= 1_000:
             raise refused("ValidationException")
-        events = execution.history[::-1] if reverseOrder else execution.history
         start = 0
         if nextToken is not None:
             arn, _, number = nextToken.rpartition(" ")
@@ -172,9 +169,8 @@ class MemoryStepFunctions:
                 raise refused("InvalidToken")
             start = int(number)
         end = start + min(maxResults or 100, self._history_page)
-        page = [event if includeExecutionData else _without_data(event) for event in events[start:end]]
         more = {"nextToken": f"{executionArn} {end}"} if end < len(events) else {}
-        return {"events": page, **more}
+        return {"events": events[start:end], **more}
 
     def steps(self) -> list[str]:
         """Return what the service can do by itself now."""
@@ -196,9 +192,7 @@ class MemoryStepFunctions:
                 execution.add("WaitStateExited", stateExitedEventDetails={"name": schema.WAIT_UNTIL_DUE})
             case "enter publish":
                 execution.phase = Phase.ENTERED
-                execution.add(
-                    "TaskStateEntered", stateEnteredEventDetails={"name": schema.PUBLISH_MESSAGE, "input": "{}"}
-                )
+                execution.add("TaskStateEntered", stateEnteredEventDetails={"name": schema.PUBLISH_MESSAGE})
                 execution.add("TaskScheduled")
             case "publish" | "publish late":
                 self._publish(execution)
@@ -235,13 +229,15 @@ class MemoryStepFunctions:
         return (executions, tuple(self.published), tuple(self.overlaps), self.topic)
 
     def _start(self, name: str, given: str) -> None:
+        running = [one for one in self.executions.values() if one.status == "RUNNING"]
+        if len(running) >= self.most_open:
+            raise refused("ExecutionLimitExceeded")
         execution = Execution(name, given, self._now_ms())
         if not self._describe_lags:
             execution.known = ("RUNNING", None)
-        running = [one for one in self.executions.values() if one.status == "RUNNING"]
         self.overlaps += [name for one in running if one.task_id == execution.task_id]
-        execution.add("ExecutionStarted", executionStartedEventDetails={"input": given})
-        execution.add("WaitStateEntered", stateEnteredEventDetails={"name": schema.WAIT_UNTIL_DUE, "input": given})
+        execution.add("ExecutionStarted")
+        execution.add("WaitStateEntered", stateEnteredEventDetails={"name": schema.WAIT_UNTIL_DUE})
         assert execution.wait_ms > 0
         self.executions[name] = execution
 
@@ -284,13 +280,3 @@ class MemoryStepFunctions:
 
 def _date(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def _without_data(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an event as it is without execution data: names stay, inputs and outputs go."""
-    return {
-        name: {key: value for key, value in part.items() if key not in {"input", "output"}}
-        if isinstance(part, dict)
-        else part
-        for name, part in event.items()
-    }

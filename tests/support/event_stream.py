@@ -9,9 +9,9 @@ from typing import Final
 
 import httpx
 
-from tests.conformance.api import Api
-from tests.conformance.clock import now_ms
-from tests.conformance.contract import JsonObject
+from tests.support.api import Api
+from tests.support.clock import now_ms
+from tests.support.contract import JsonObject
 
 _WITHIN: Final = 60  # seconds; long enough for anything here, so that a test fails rather than hangs
 EVENT_STREAM: Final = "text/event-stream"

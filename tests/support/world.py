@@ -1,13 +1,11 @@
 """A small AWS for the engine to live in: DynamoDB and Step Functions in memory, and faults on demand."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.model import ServiceModel
@@ -23,15 +21,16 @@ from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.sweeper import Sweep, Sweeper
 from task_scheduler.aws.task_store import SHARDS, TaskStore
 from task_scheduler.task import Event, Task, new_task
-from tests.aws.memory_dynamodb import MemoryDynamoDB
-from tests.aws.memory_step_functions import MACHINE
-from tests.aws.simulation import SCHEMAS, START_MS
-from tests.unit.observations import Observations
+from tests.support.memory_dynamodb import MemoryDynamoDB, Schema
+from tests.support.memory_step_functions import MACHINE, MemoryStepFunctions
+from tests.support.observations import Observations
 
-ENTERED: dict[str, Any] = {
-    "type": "TaskStateEntered",
-    "stateEnteredEventDetails": {"name": schema.PUBLISH_MESSAGE},
+START_MS: Final = timestamps.parse("2026-11-21T09:00:00Z")
+SCHEMAS: Final = {
+    "tasks": Schema((schema.TASK_ID,), {schema.BY_DUE: (schema.BUCKET, schema.DUE_ID)}),
+    "events": Schema((schema.PAGE, schema.SEQUENCE)),
 }
+_Returned = TypeVar("_Returned")
 
 
 @dataclass
@@ -45,100 +44,6 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.ms += int(seconds * 1000)
-
-
-@dataclass
-class Execution:
-    input: dict[str, str]
-    status: str = "RUNNING"
-    stopped_ms: int | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
-class StepFunctions:
-    """Executions of the two states, by the rules that AWS documents (aws-facts: names, stops, timestamps).
-
-    A fake, since no emulator lets a test decide between which two calls the wait ends.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.executions: dict[str, Execution] = {}
-        self.published: list[tuple[int, str]] = []
-        self.topic_works = True
-        self.most_open = 1_000_000
-
-    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:  # noqa: A002, N803 - as in boto3
-        assert stateMachineArn == MACHINE
-        assert 1 <= len(name) <= 80
-        assert len(input.encode()) <= 262_144
-        given = json.loads(input)
-        existing = self.executions.get(name)
-        if existing and (existing.status != "RUNNING" or existing.input != given):
-            raise refusal("ExecutionAlreadyExists", "StartExecution")
-        if name not in self.executions and self._open() >= self.most_open:
-            raise refusal("ExecutionLimitExceeded", "StartExecution")
-        self.executions.setdefault(name, Execution(given))
-        return {"executionArn": f"{MACHINE}:{name}"}
-
-    def stop_execution(self, *, executionArn: str, cause: str) -> dict[str, Any]:  # noqa: ARG002, N803 - as in boto3
-        execution = self._find(executionArn, "StopExecution")
-        if execution.status == "RUNNING":
-            self._end(execution, "ABORTED", self.clock.ms)
-        assert execution.stopped_ms is not None
-        return {"stopDate": datetime.fromtimestamp(execution.stopped_ms / 1000, UTC)}
-
-    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - as in boto3
-        execution = self._find(executionArn, "DescribeExecution")
-        if execution.stopped_ms is None:
-            return {"status": execution.status}
-        return {"status": execution.status, "stopDate": datetime.fromtimestamp(execution.stopped_ms / 1000, UTC)}
-
-    def get_execution_history(
-        self,
-        *,
-        executionArn: str,  # noqa: N803 - as in boto3
-        maxResults: int,  # noqa: N803 - the same
-        includeExecutionData: bool,  # noqa: N803 - the same
-        nextToken: str = "0",  # noqa: N803 - the same, and no secret
-    ) -> dict[str, Any]:
-        """Return one event a page: `maxResults` is only an upper limit (AWS, GetExecutionHistory)."""
-        assert maxResults <= 1_000
-        assert not includeExecutionData, "it would bring the event once for each attempt to publish it"
-        history = self._find(executionArn, "GetExecutionHistory").history
-        end = int(nextToken) + 1
-        return {"events": history[end - 1 : end], **({"nextToken": str(end)} if end < len(history) else {})}
-
-    def run(self) -> None:
-        """Wake up the executions whose wait is over."""
-        for execution in self.executions.values():
-            end_ms = timestamps.parse(execution.input[schema.WAIT_UNTIL])
-            if execution.status == "RUNNING" and end_ms <= self.clock.ms:
-                execution.history.append(ENTERED)
-                if self.topic_works:
-                    self.published.append((self.clock.ms, execution.input[schema.EVENT]))
-                self._end(execution, "SUCCEEDED" if self.topic_works else "FAILED", self.clock.ms)
-
-    def lose(self) -> None:
-        """End all that run, as AWS does after a year, and an emulator that restarts."""
-        for execution in self.executions.values():
-            if execution.status == "RUNNING":
-                self._end(execution, "TIMED_OUT", self.clock.ms)
-
-    def _open(self) -> int:
-        return sum(execution.status == "RUNNING" for execution in self.executions.values())
-
-    def _end(self, execution: Execution, status: str, ms: int) -> None:
-        execution.status = status
-        execution.stopped_ms = ms
-        word = {"TIMED_OUT": "TimedOut"}.get(status, status.capitalize())
-        execution.history.append({"type": f"Execution{word}"})
-
-    def _find(self, arn: str, operation: str) -> Execution:
-        execution = self.executions.get(arn.rpartition(":")[2])
-        if execution is None:
-            raise refusal("ExecutionDoesNotExist", operation)
-        return execution
 
 
 class CrashError(BaseException):
@@ -250,7 +155,7 @@ class World:
         self.clock = Clock()
         self.faults = Faults() if faults is None else faults
         self.observed = Observations()
-        self.machine = StepFunctions(self.clock)
+        self.machine = MemoryStepFunctions(self.clock)
         tables = Faulty(dynamodb, self.faults, self.clock)
         self.task_store = TaskStore(tables, "tasks", retention_days=30, shards=shards, sleep=self.clock.sleep)  # type: ignore[arg-type]  # a faulty client
         self.log = EventLog(tables, "events", "tasks", retention_days=7, now_ms=self.clock)  # type: ignore[arg-type]  # the same
@@ -269,6 +174,11 @@ class World:
             self.task_store, timer, self.recorder, arming_window_days=arming_window_days, now_ms=self.clock, threads=1
         )
         self._delivered = 0
+
+    @property
+    def published(self) -> list[tuple[int, str]]:
+        """When each message was published, and its text."""
+        return [(message.at_ms, message.text) for message in self.machine.published]
 
     def new_task(self, due_s: float = 60, number: int = 1, tags: Mapping[str, str] | None = None) -> Task:
         """Make a task that is due so many seconds from now."""
@@ -291,7 +201,7 @@ class World:
 
     def deliver(self) -> None:
         """Hand to the recorder what was published since the last time; what it cannot record comes again."""
-        emissions = [Emission(event, ms) for ms, event in self.machine.published[self._delivered :]]
+        emissions = [Emission(event, ms) for ms, event in self.published[self._delivered :]]
         if emissions and all(self.recorder.record(emissions)):
             self._delivered += len(emissions)
 
@@ -327,12 +237,13 @@ def tables() -> Iterator[Any]:
     yield MemoryDynamoDB(SCHEMAS)
 
 
-def run(call: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the call returns
+def run(call: Coroutine[Any, Any, _Returned]) -> _Returned:
     """Make a call of the engine, which blocks and never awaits; as lambdas do it, without an event loop."""
     try:
         call.send(None)
     except StopIteration as stop:
-        return stop.value
+        returned: _Returned = stop.value
+        return returned
     raise AssertionError("the call awaits something")
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from stacks.settings import Settings
 from stacks.task_scheduler_stack import TaskSchedulerStack
-from tests.shared import shared_folder
+from tests.support.shared import shared_folder
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONTEXT: Final[Mapping[str, Any]] = json.loads((ROOT / "cdk.json").read_text())["context"]
@@ -78,11 +78,6 @@ class Synthesis:
             for function in self.resources("Lambda::Function")
         }
         return folder
-
-    def statements(self, *, under: str = "") -> Iterator[Mapping[str, Any]]:
-        """Return what the policies of roles say."""
-        for policy in self.resources("IAM::Policy", under=under):
-            yield from policy.properties["PolicyDocument"]["Statement"]
 
     def calls(self, policy: Resource) -> list[tuple[str, str]]:
         """Return each action of a policy with what it may be done to, one by one and in their order."""

@@ -166,10 +166,6 @@ class MemoryDynamoDB:
             responses[name] = [given.project(item, projection) for item in found]
         return {"Responses": responses, "UnprocessedKeys": {}}
 
-    def transact_get_items(self, *, TransactItems: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803 - as in boto3
-        """Return some items as they are at one moment."""
-        return {"Responses": [self.get_item(**one["Get"]) for one in TransactItems]}
-
     def query(  # noqa: PLR0913 - as in boto3
         self,
         *,

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import Final
 
-from tests.conformance.api import Accepted, Api, together
-from tests.conformance.clock import NotInTimeError, eventually, now_ms
-from tests.conformance.contract import JsonObject
-from tests.conformance.event_stream import position
+from tests.support.api import Accepted, Api, together
+from tests.support.clock import NotInTimeError, eventually, now_ms
+from tests.support.contract import JsonObject
+from tests.support.event_stream import position
 
 _WITHIN: Final = 60  # seconds after its due time in which a task must be in the log; this is no race
 

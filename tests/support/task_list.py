@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 import httpx
 
-from tests.conformance.api import Api
-from tests.conformance.clock import eventually
-from tests.conformance.contract import JsonObject
+from tests.support.api import Api
+from tests.support.clock import eventually
+from tests.support.contract import JsonObject
 
 _MOST_PAGES: Final = 1_000  # far more than any test needs: a walk that never ends shall fail
 _READS_DIFFER_S: Final = 1  # on AWS, a read may show an older state than the one before it

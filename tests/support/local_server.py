@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.conformance.clock import eventually
+from tests.support.api import Api, Deployment, Ledger
+from tests.support.clock import eventually
 
 _ROOT: Final = Path(__file__).parents[2]
 _SECONDS_TO_START: Final = 60
@@ -31,6 +32,8 @@ class LocalServer:
         folder: Path | None = None,
     ) -> None:
         self.url = ""
+        self._secret = secret
+        self._clients: list[Api] = []
         self._output = (folder or data.parent) / "output.txt"
         self._errors = (folder or data.parent) / "errors.txt"
         command = [
@@ -56,8 +59,15 @@ class LocalServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for client in self._clients:
+            client.http.close()
         if self.process.poll() is None:
             self.stop()
+
+    def api(self, ledger: Ledger | None = None) -> Api:
+        """Return a client that has the secret; it is closed with the server."""
+        self._clients.append(Api(Deployment(self.url, self._secret, "local"), ledger))
+        return self._clients[-1]
 
     @property
     def output(self) -> str:
