@@ -7,9 +7,9 @@ import aws_cdk as cdk
 import pytest
 
 from tests.infrastructure.permissions import NEEDED_BY
-from tests.support.synthesis import ROOT, Synthesis, read_synthesis
 from tests.infrastructure.test_roles import granted
 from tests.infrastructure.test_stack import environment
+from tests.support.synthesis import ROOT, Synthesis, read_synthesis
 from tests.unit.documents import blocks
 
 # The construct ids of the document, and those that our stack has had since its first deployment.

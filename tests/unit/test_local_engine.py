@@ -322,7 +322,7 @@ def test_what_is_overdue_is_told(desk: Desk) -> None:
             await engine.schedule(task(1))
             engine._writer._connection.execute("PRAGMA query_only = ON")  # noqa: SLF001 - a disk that was unplugged
             desk.clock.ms = task(1).due_ms + OVERDUE_MS
-            assert await engine.check_health() == Health([], [])
+            assert not any("overdue" in failure for failure in (await engine.check_health()).failures)
             desk.clock.ms += 1
             assert (
                 "Tasks are overdue: one was due at 2026-11-21T22:26:41.000Z." in (await engine.check_health()).failures
