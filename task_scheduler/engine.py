@@ -36,9 +36,7 @@ class TooLateError(EngineError):
 
     def __init__(self, task: Task) -> None:
         if task.status is Status.SCHEDULED:
-            super().__init__(
-                f"Task {task.id} was due at {timestamps.format(task.due_ms)} and is already being emitted."
-            )
+            super().__init__(f"Task {task.id}, due at {timestamps.format(task.due_ms)}, is already being emitted.")
         else:
             ended = timestamps.format(task.ended_ms or task.due_ms)
             super().__init__(f"Task {task.id} was already {task.status} at {ended}.")

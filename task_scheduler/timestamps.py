@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 
 from task_scheduler.wall_clock import instant_ms
 
+DAY_S: Final = 86_400
+DAY_MS: Final = 86_400_000
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _EARLIEST_MS: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
@@ -39,7 +42,7 @@ _TIMESTAMP: Final = re.compile(
     re.ASCII | re.DOTALL | re.VERBOSE,
 )
 _DURATION: Final = re.compile(r"(?P<count>\d+(?:\.\d+)?)(?P<unit>[smhd])", re.ASCII)
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": DAY_S}
 
 
 def parse(text: str, zone: ZoneInfo | None = None) -> int:

@@ -51,9 +51,9 @@ def serve(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Run the scheduler on this machine until Ctrl-C."""
     from task_scheduler.local import server
-    from task_scheduler.local.journal import Journal
     from task_scheduler.local.logs import log_to_stderr
-    from task_scheduler.local.store import DataFileError
+    from task_scheduler.local.schema import DataFileError
+    from task_scheduler.local.task_printer import TaskPrinter
 
     def announce(url: str) -> None:
         header = " -H 'x-pd-secret: …'" if secret else ""
@@ -71,7 +71,7 @@ def serve(  # noqa: PLR0913 - the options of a command
         webhooks=webhook,
         webhook_secret=webhook_secret or None,
         test_clock=test_clock,
-        journal=None if quiet else Journal(click.echo),
+        printer=None if quiet else TaskPrinter(click.echo),
     )
     log_to_stderr()
     try:
@@ -92,7 +92,7 @@ def serve(  # noqa: PLR0913 - the options of a command
 def restore(backup: Path, data: Path) -> None:
     """Put a backup in the place of the data file; the file that was there is kept under another name."""
     from task_scheduler.local import restoring
-    from task_scheduler.local.store import DataFileError
+    from task_scheduler.local.schema import DataFileError
 
     try:
         kept = restoring.restore(backup, data)

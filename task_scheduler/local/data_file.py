@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from filelock import FileLock, Timeout
 
-from task_scheduler.local.store import DataFileError
+from task_scheduler.local.schema import DataFileError
 
 try:
     import fcntl

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from task_scheduler.local.data_file import DataFile, is_intact, open_read_only
-from task_scheduler.local.store import DataFileError, TaskStore
+from task_scheduler.local.schema import DataFileError
+from task_scheduler.local.store import TaskStore
 
 _BESIDE = ("", "-wal", "-shm")
 """What SQLite keeps of one database: the file, its log, and the index of that. They belong together."""

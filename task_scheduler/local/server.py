@@ -18,11 +18,11 @@ from task_scheduler.local.asgi import BodyReader, allow_all, application
 from task_scheduler.local.clock import TestClock, system_ms
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.http_server import port_lock, reserve, serving
-from task_scheduler.local.journal import Journal
 from task_scheduler.local.limits import Limits, limits_of_this_process
 from task_scheduler.local.metrics import PrometheusMetrics
 from task_scheduler.local.origin import own_pages_only
 from task_scheduler.local.routes import local_routes
+from task_scheduler.local.task_printer import TaskPrinter
 from task_scheduler.loopback import is_loopback
 
 if sys.platform == "win32":  # pragma: no cover
@@ -49,7 +49,7 @@ class Options:
     webhooks: Sequence[str] = ()
     webhook_secret: str | None = None
     test_clock: bool = False
-    journal: Journal | None = None
+    printer: TaskPrinter | None = None
     """Is told of each task that is accepted or emitted."""
     limits: Limits = field(default_factory=limits_of_this_process)
 
@@ -110,7 +110,7 @@ async def _serve(options: Options, reserved: socket.socket, announce: Callable[[
     valid = options.secrets
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(
-            LocalEngine(options.data, now_ms=clock, metrics=metrics, journal=options.journal, webhooks=options.webhooks)
+            LocalEngine(options.data, now_ms=clock, metrics=metrics, printer=options.printer, webhooks=options.webhooks)
         )
         await stack.enter_async_context(_webhooks(options, engine))
         api = Api(

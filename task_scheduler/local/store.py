@@ -18,79 +18,48 @@ from task_scheduler.engine import (
     TaskQuery,
     TooLateError,
 )
-from task_scheduler.local import deliveries
+from task_scheduler.local.deliveries import Deliveries
+from task_scheduler.local.schema import DataFileError, prepare
 from task_scheduler.task import Event, Status, Task
 
-_APPLICATION_ID: Final = 0x7453_6B73  # "tSks", so that a file of another program is never taken for ours
 _FIRST_MS: Final = -(2**62)
 _LAST_MS: Final = 2**62
 
-# One script for each format of the file: a file of an older one runs those that it has not had.
-# An event needs no text of its own: a task never changes once it was emitted, and outlives its event.
-_MIGRATIONS: Final = (
-    """
-    CREATE TABLE task (
-        id TEXT NOT NULL UNIQUE,
-        status TEXT NOT NULL,
-        due_ms INTEGER NOT NULL,
-        revision INTEGER NOT NULL,
-        created_ms INTEGER NOT NULL,
-        ended_ms INTEGER,
-        event TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX task_by_due ON task (status, due_ms, id);
-    CREATE TABLE event (
-        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-        task_id TEXT NOT NULL,
-        emitted_ms INTEGER NOT NULL
-    ) STRICT;
-    """,
-    """
-    ALTER TABLE task ADD COLUMN changed_ms INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE task ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
-    CREATE INDEX task_by_end ON task (ended_ms) WHERE ended_ms IS NOT NULL;
-    CREATE TABLE tag (
-        name TEXT NOT NULL,
-        value TEXT NOT NULL,
-        due_ms INTEGER NOT NULL,
-        task_id TEXT NOT NULL,
-        PRIMARY KEY (name, value, due_ms, task_id)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE webhook (
-        url TEXT NOT NULL PRIMARY KEY,
-        position INTEGER NOT NULL
-    ) STRICT;
-    """,
-    # Ids are random from here on. Before, keys determined them: those keys are not known, and so they are forgotten.
-    """
-    ALTER TABLE task DROP COLUMN fingerprint;
-    CREATE TABLE idempotency_key (
-        name TEXT NOT NULL PRIMARY KEY,
-        fingerprint TEXT NOT NULL,
-        task_id TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX idempotency_key_by_task ON idempotency_key (task_id);
-    """,
-    deliveries.FORMAT,
-    deliveries.FIRST_ATTEMPT,
+STAGE_AHEAD_MS: Final = 10
+"""An emission is committed this long before it is due, at most: a commit takes a part of that.
+
+Until then the emission is *staged*: it is not published, and readers see its task as scheduled.
+"""
+# In SQL, for readers that give the time as :now_ms. Where that is NULL, nothing counts as staged.
+_STAGED: Final = (
+    f"status = '{Status.EMITTED}' AND task.ended_ms > :now_ms AND task.ended_ms <= :now_ms + {STAGE_AHEAD_MS}"
 )
+_STATUS: Final = f"iif({_STAGED}, '{Status.SCHEDULED}', status)"
 
 _COLUMNS: Final = "id, task.due_ms, event, created_ms, revision, status, ended_ms, changed_ms"
-_TASK: Final = f"SELECT {_COLUMNS} FROM"
+_TASK: Final = (
+    f"SELECT id, task.due_ms, event, created_ms, revision, {_STATUS}, iif({_STAGED}, NULL, ended_ms), changed_ms FROM"
+)
 _INSERT: Final = (
     "INSERT INTO task (id, due_ms, event, created_ms, revision, status, ended_ms, changed_ms)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 )
 _CANCEL: Final = f"UPDATE task SET status = ?, ended_ms = ? WHERE id = ? AND status = ? RETURNING {_COLUMNS}"  # noqa: S608 - of constants
-# Lists walk along an index, from a place on and within a window of due times.
+# Keyset pagination: a list walks along an index, from a cursor on and within a window of due times.
 _BY_STATUS: Final = (
-    f"{_TASK} task WHERE status = ? AND due_ms >= ? AND (due_ms, id) > (?, ?) AND due_ms < ?"
-    " ORDER BY due_ms, id LIMIT ?"
+    f"{_TASK} task WHERE status = :stored_status AND (:status IS NULL OR {_STATUS} = :status)"
+    " AND due_ms >= :from_ms AND (due_ms, id) > (:due_ms, :task_id) AND due_ms < :to_ms"
+    " ORDER BY due_ms, id LIMIT :limit"
+)
+_BY_STAGED: Final = (
+    f"{_TASK} task INDEXED BY task_by_end WHERE {_STAGED}"
+    " AND due_ms >= :from_ms AND (due_ms, id) > (:due_ms, :task_id) AND due_ms < :to_ms"
+    " ORDER BY due_ms, id LIMIT :limit"
 )
 _BY_TAG: Final = (
-    f"{_TASK} tag CROSS JOIN task ON task.id = task_id WHERE name = ? AND value = ?"
-    " AND tag.due_ms >= ? AND (tag.due_ms, task_id) > (?, ?) AND tag.due_ms < ?"
-    " AND (? OR status = ?) ORDER BY tag.due_ms, task_id LIMIT ?"
+    f"{_TASK} tag CROSS JOIN task ON task.id = task_id WHERE name = :name AND value = :value"
+    " AND tag.due_ms >= :from_ms AND (tag.due_ms, task_id) > (:due_ms, :task_id) AND tag.due_ms < :to_ms"
+    f" AND (:status IS NULL OR {_STATUS} = :status) ORDER BY tag.due_ms, task_id LIMIT :limit"
 )
 _EMITTED_AT: Final = "max(due_ms, ?)"
 _EXPECTED: Final = "max(due_ms, created_ms, changed_ms)"
@@ -100,12 +69,8 @@ _BETWEEN: Final = f"{_EVENT} sequence > ? AND sequence <= ? ORDER BY sequence LI
 _BEFORE: Final = f"{_EVENT} sequence < ? ORDER BY sequence DESC LIMIT ?"
 
 
-class DataFileError(Exception):
-    """The file cannot be used; the text is a sentence for the operator."""
-
-
 class Emission(NamedTuple):
-    """A task that goes out, by its event in the log."""
+    """A task that is emitted, by its event in the log."""
 
     sequence: int
     emitted_ms: int
@@ -113,15 +78,19 @@ class Emission(NamedTuple):
     """When it could be emitted at the earliest."""
     task_id: str
 
+    def is_staged(self, now_ms: float) -> bool:
+        """Tell whether it must not be published yet."""
+        return _is_staged(self.emitted_ms, now_ms)
+
 
 class TaskStore:
     """One connection to the file; to be used by one thread at a time."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.deliveries = deliveries.Deliveries(connection)
-        self.soonest_ms = -inf
-        """Nothing is due before this, as long as all changes come through here; so the file need not be asked."""
+        self.deliveries = Deliveries(connection)
+        self._soonest_ms = -inf  # nothing is due before, if all changes come through here: the file need not be read
+        self._last_emitted_ms = 0
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -131,7 +100,7 @@ class TaskStore:
         except sqlite3.Error as error:
             raise DataFileError(f"{path} cannot be opened: {error}.") from None
         try:
-            _prepare(connection, path)
+            prepare(connection, path)
         except sqlite3.Error as error:
             connection.close()
             raise DataFileError(f"{path} cannot be used: {error}.") from None
@@ -152,7 +121,7 @@ class TaskStore:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            self.soonest_ms = -inf
+            self._soonest_ms = -inf
             if self._connection.in_transaction:  # some errors, a full disk among them, have rolled back already
                 self._connection.execute("ROLLBACK")
             raise
@@ -170,50 +139,50 @@ class TaskStore:
                 "INSERT INTO idempotency_key (name, fingerprint, task_id) VALUES (?, ?, ?)",
                 (key.name, key.fingerprint, task.id),
             )
-        self.soonest_ms = min(self.soonest_ms, task.due_ms)
+        self._soonest_ms = min(self._soonest_ms, task.due_ms)
         self._tag(task)
         return True
 
-    def get(self, task_id: str) -> Task:
-        """Return a task; raises TaskNotFoundError."""
-        row = self._connection.execute(f"{_TASK} task WHERE id = ?", (task_id,)).fetchone()
+    def get(self, task_id: str, *, now_ms: float | None = None) -> Task:
+        """Return a task as it is at a time, or as it is stored; raises TaskNotFoundError."""
+        parameters = {"id": task_id, "now_ms": now_ms}
+        row = self._connection.execute(f"{_TASK} task WHERE id = :id", parameters).fetchone()
         if row is None:
             raise TaskNotFoundError(task_id)
         return _task(row)
 
-    def find_by_key(self, key: IdempotencyKey) -> Task | None:
+    def find_by_key(self, key: IdempotencyKey, *, now_ms: float | None = None) -> Task | None:
         """Return the task that a key belongs to, None if there is none; raises KeyConflictError."""
         row = self._connection.execute(
-            f"SELECT fingerprint, {_COLUMNS} FROM idempotency_key CROSS JOIN task ON task.id = task_id WHERE name = ?",  # noqa: S608 - of constants
-            (key.name,),
+            "SELECT fingerprint, task_id FROM idempotency_key WHERE name = ?", (key.name,)
         ).fetchone()
         if row is None:
             return None
         if row[0] != key.fingerprint:
             raise KeyConflictError
-        return _task(row[1:])
+        return self.get(row[1], now_ms=now_ms)
 
-    def cancel(self, task_id: str, *, now_ms: int) -> Task | None:
+    def cancel(self, task_id: str, *, now_ms: float) -> Task | None:
         """Cancel a task and return it, or None where it was cancelled; raises TaskNotFoundError or TooLateError."""
         parameters = (Status.CANCELLED, now_ms, task_id, Status.SCHEDULED)
         row = self._connection.execute(_CANCEL, parameters).fetchone()
         if row is not None:
             return _task(row)
-        task = self.get(task_id)
+        task = self.get(task_id, now_ms=now_ms)
         if task.status is not Status.CANCELLED:
             raise TooLateError(task)
         return None
 
-    def replace(self, task_id: str, change: Callable[[Task], Task]) -> Task:
+    def replace(self, task_id: str, change: Callable[[Task], Task], *, now_ms: float | None = None) -> Task:
         """Replace a scheduled task by what `change` makes of it, and return that.
 
         Raises TaskNotFoundError, TooLateError, and what `change` raises.
         """
         old = self.get(task_id)
         if old.status is not Status.SCHEDULED:
-            raise TooLateError(old)
+            raise TooLateError(self.get(task_id, now_ms=now_ms))
         new = change(old)
-        self.soonest_ms = min(self.soonest_ms, new.due_ms)
+        self._soonest_ms = min(self._soonest_ms, new.due_ms)
         self._connection.execute(
             "UPDATE task SET due_ms = ?, revision = ?, event = ?, changed_ms = ? WHERE id = ?",
             (new.due_ms, new.revision, new.payload, new.changed_ms, task_id),
@@ -222,12 +191,12 @@ class TaskStore:
         self._tag(new)
         return new
 
-    def tasks(self, query: TaskQuery, *, limit: int) -> TaskPage:
+    def tasks(self, query: TaskQuery, *, limit: int, now_ms: float | None = None) -> TaskPage:
         """List up to `limit` tasks, soonest due first, but not many more bytes than MAX_PAGE_BYTES."""
         page: list[Task] = []
         size = 0
         with self._snapshot(), ExitStack() as cursors:
-            found = [cursors.enter_context(closing(cursor)) for cursor in self._walks(query, limit + 1)]
+            found = [cursors.enter_context(closing(cursor)) for cursor in self._walks(query, limit + 1, now_ms)]
             for row in merge(*found, key=_place):  # read one by one: they may be large
                 if len(page) == limit or size > MAX_PAGE_BYTES:
                     return TaskPage(page, Cursor(page[-1].due_ms, page[-1].id))
@@ -244,24 +213,55 @@ class TaskStore:
         finally:
             self._connection.execute("RELEASE list")
 
-    def _walks(self, query: TaskQuery, limit: int) -> Iterator[sqlite3.Cursor]:
+    def _walks(self, query: TaskQuery, limit: int, now_ms: float | None) -> Iterator[sqlite3.Cursor]:
         """Begin to walk along an index for each status, or for a tag; each walk is in the order of the list."""
-        place = query.after or Cursor(_FIRST_MS, "")
+        cursor = query.after or Cursor(_FIRST_MS, "")
         from_ms = _FIRST_MS if query.from_ms is None else query.from_ms
-        to_ms = _LAST_MS if query.to_ms is None else query.to_ms
-        window = (max(place.due_ms, from_ms), place.due_ms, place.task_id, to_ms)
+        parameters = {
+            "from_ms": max(cursor.due_ms, from_ms),
+            "due_ms": cursor.due_ms,
+            "task_id": cursor.task_id,
+            "to_ms": _LAST_MS if query.to_ms is None else query.to_ms,
+            "status": query.status,
+            "now_ms": now_ms,
+            "limit": limit,
+        }
         if query.tag is not None:
-            yield self._connection.execute(_BY_TAG, (*query.tag, *window, query.status is None, query.status, limit))
+            name, value = query.tag
+            yield self._connection.execute(_BY_TAG, {**parameters, "name": name, "value": value})
             return
         for status in [query.status] if query.status else list(Status):
-            yield self._connection.execute(_BY_STATUS, (status, *window, limit))
+            yield self._connection.execute(_BY_STATUS, {**parameters, "stored_status": status})
+        if query.status is Status.SCHEDULED:
+            yield self._connection.execute(_BY_STAGED, parameters)
+
+    def stage_due(self, now_ms: float, *, limit: int) -> list[Emission]:
+        """Mark what is due by now, or will be in STAGE_AHEAD_MS, as emitted, and append it to the log.
+
+        No emission comes before one that was staged before it. Returns up to `limit`, in the order of the log.
+        """
+        last_ms = self._last_emitted_ms
+        from_ms = last_ms if _is_staged(last_ms, now_ms) else int(now_ms)
+        emissions = self.emit_due(until_ms=int(now_ms) + STAGE_AHEAD_MS, from_ms=from_ms, limit=limit)
+        if emissions:
+            self._last_emitted_ms = emissions[-1].emitted_ms
+        return emissions
+
+    def staged_ms(self, now_ms: float) -> float:
+        """Return in how many milliseconds everything that is stored in the log may be published."""
+        last = self.events_before(_LAST_MS, limit=1)
+        return max((event.emitted_ms - now_ms for event in last if _is_staged(event.emitted_ms, now_ms)), default=0)
+
+    def idle_ms(self, now_ms: float) -> float:
+        """Return in how many milliseconds there may be something to stage."""
+        return self._soonest_ms - STAGE_AHEAD_MS - now_ms
 
     def emit_due(self, *, until_ms: int, from_ms: int, limit: int) -> list[Emission]:
         """Mark what is due by a time as emitted, when it is due but not before `from_ms`, and append it to the log.
 
         Soonest first, and as many as `limit`; returns them in the order of the log.
         """
-        if until_ms < self.soonest_ms:
+        if until_ms < self._soonest_ms:
             return []
         due = (Status.SCHEDULED, until_ms, limit)  # the same tasks for all three: the last one changes them
         times = self._connection.execute(f"SELECT {_EMITTED_AT}, {_EXPECTED}, id {_DUE}", (from_ms, *due)).fetchall()
@@ -273,7 +273,7 @@ class TaskStore:
             (Status.EMITTED, from_ms, *due),
         )
         due_ms = self.next_due_ms()
-        self.soonest_ms = inf if due_ms is None else due_ms
+        self._soonest_ms = inf if due_ms is None else due_ms
         first = (log.lastrowid or 0) - len(times) + 1
         return [Emission(sequence, *each) for sequence, each in enumerate(times, first)]
 
@@ -302,7 +302,8 @@ class TaskStore:
         tasks = [
             _task(row)
             for row in self._connection.execute(
-                f"{_TASK} task WHERE ended_ms < ? ORDER BY ended_ms LIMIT ?", (tasks_before_ms, limit)
+                f"SELECT {_COLUMNS} FROM task WHERE ended_ms < ? ORDER BY ended_ms LIMIT ?",  # noqa: S608 - of constants
+                (tasks_before_ms, limit),
             )
         ]
         for task in tasks:
@@ -392,22 +393,6 @@ def _tag_rows(task: Task) -> list[tuple[str, str, int, str]]:
     return [(name, value, task.due_ms, task.id) for name, value in task.tags.items()]
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the connection durable, and the file one of ours, in the newest format."""
-    connection.execute("PRAGMA busy_timeout = 5000")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
-    if not empty and application != _APPLICATION_ID:
-        raise DataFileError(f"{path} is a database of another program.")
-    if version > len(_MIGRATIONS):
-        raise DataFileError(
-            f"{path} was written by a newer Task Scheduler: it has format {version}, and this one knows up to "
-            f"{len(_MIGRATIONS)}."
-        )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA fullfsync = ON")  # on macOS, where fsync alone leaves data in the disk's cache
-    connection.execute("PRAGMA synchronous = FULL")  # every commit is on the disk, not only in the system's cache
-    for number, script in enumerate(_MIGRATIONS[version:], version + 1):
-        marks = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {number};"
-        connection.executescript(f"BEGIN IMMEDIATE; {script} {marks} COMMIT;")
+def _is_staged(emitted_ms: int, now_ms: float) -> bool:
+    """Tell whether a time is still to come. One that is further ahead belongs to a clock that was set back since."""
+    return 0 < emitted_ms - now_ms <= STAGE_AHEAD_MS

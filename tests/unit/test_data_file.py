@@ -10,7 +10,8 @@ import pytest
 
 from task_scheduler.local.data_file import DataFile
 from task_scheduler.local.restoring import restore
-from task_scheduler.local.store import DataFileError, TaskStore
+from task_scheduler.local.schema import DataFileError
+from task_scheduler.local.store import TaskStore
 from task_scheduler.task import Task, new_task
 
 NOW_MS = 1_795_300_000_000

@@ -5,15 +5,17 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from task_scheduler.engine import TaskQuery
-from task_scheduler.local import store
+from task_scheduler.engine import TaskQuery, TooLateError
+from task_scheduler.local import schema
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.metrics import PrometheusMetrics
-from task_scheduler.local.store import DataFileError, TaskStore
+from task_scheduler.local.schema import DataFileError
+from task_scheduler.local.store import STAGE_AHEAD_MS, TaskStore
 from task_scheduler.task import Status, Task, encode
 from tests.support.listing import expected, walk
 
@@ -40,6 +42,35 @@ def test_a_page_of_large_tasks_is_short_and_the_next_one_goes_on() -> None:
         for query in (TaskQuery(), TaskQuery(status=Status.SCHEDULED), TaskQuery(tag=("a", "1"))):
             assert len(kept.tasks(query, limit=1_000).tasks) < len(tasks)
             assert [task.id for task in walk(kept.tasks, query, 1_000)] == expected(tasks, query)
+
+
+def test_readers_see_a_staged_task_as_scheduled_until_it_is_due() -> None:
+    with closing(_memory()) as kept:
+        tasks = [_task(number, NOW_MS - 5 + 2 * number, tags={"a": "1"}) for number in range(15)]
+        for task in tasks:
+            kept.insert(task)
+        staged = kept.stage_due(NOW_MS, limit=1_000)
+        assert {emission.emitted_ms for emission in staged} == {NOW_MS, *range(NOW_MS + 1, NOW_MS + STAGE_AHEAD_MS, 2)}
+        ends = {emission.task_id: emission.emitted_ms for emission in staged}
+        for now_ms in (NOW_MS, NOW_MS + 0.5, NOW_MS + 1, NOW_MS + 4, NOW_MS + STAGE_AHEAD_MS):
+            seen = [
+                replace(task, status=Status.EMITTED, ended_ms=ends[task.id])
+                if ends.get(task.id, now_ms + 1) <= now_ms
+                else task
+                for task in tasks
+            ]
+            assert [kept.get(task.id, now_ms=now_ms) for task in tasks] == seen
+            for status in (None, *Status):
+                for tag in (None, ("a", "1")):
+                    query = TaskQuery(status=status, tag=tag, from_ms=NOW_MS - 3, to_ms=NOW_MS + 20)
+                    pages = walk(partial(kept.tasks, now_ms=now_ms), query, 2)
+                    assert [(task.id, task.status) for task in pages] == [
+                        (task.id, task.status) for task in seen if task.id in expected(seen, query)
+                    ]
+            for task in seen:
+                if task.id in ends and task.status is Status.SCHEDULED:
+                    with pytest.raises(TooLateError, match="already being emitted"):
+                        kept.cancel(task.id, now_ms=now_ms)
 
 
 def test_what_has_expired_leaves_nothing_behind() -> None:
@@ -69,8 +100,8 @@ OF_THE_FIRST_FORMAT = (WAITING, OVERDUE, EMITTED, CANCELLED)
 
 def _first_format(path: Path, tasks: Sequence[Task] = OF_THE_FIRST_FORMAT) -> Path:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript(store._MIGRATIONS[0])  # noqa: SLF001 - the first format is nowhere else
-        connection.execute(f"PRAGMA application_id = {store._APPLICATION_ID}")  # noqa: SLF001 - the same
+        connection.executescript(schema.MIGRATIONS[0])
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
         connection.execute("PRAGMA user_version = 1")
         for task in tasks:
             connection.execute(
@@ -92,7 +123,7 @@ def test_a_file_of_the_first_format_opens_and_keeps_everything(tmp_path: Path) -
             assert [event.task_id for event in kept.events(after=0, until=kept.position(), limit=10)] == [EMITTED.id]
             assert kept.position() == 1
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (len(store._MIGRATIONS),)  # noqa: SLF001 - the newest format
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(schema.MIGRATIONS),)
 
 
 def test_a_file_of_the_first_format_fires_what_is_in_it(tmp_path: Path) -> None:

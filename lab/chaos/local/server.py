@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from lab.chaos.local.clock import SteppedClock
+from task_scheduler.local.schema import DataFileError
 from task_scheduler.local.server import Options, ServeError, serve
-from task_scheduler.local.store import DataFileError
 
 
 def main() -> int:

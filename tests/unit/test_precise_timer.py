@@ -1,16 +1,16 @@
-"""The alarm: it rings on the event loop, after its time, once, and the last setting counts."""
+"""The precise timer: it rings on the event loop, after its time, once, and the last setting counts."""
 
 import asyncio
 import threading
 import time
 
-from task_scheduler.local.alarm import Alarm
+from task_scheduler.local.precise_timer import PreciseTimer
 
 
 def test_it_rings_on_the_loop_once_and_not_before_its_time() -> None:
     async def scenario() -> None:
         rung: asyncio.Queue[tuple[float, int]] = asyncio.Queue()
-        alarm = Alarm(lambda: rung.put_nowait((time.monotonic(), threading.get_ident())))
+        alarm = PreciseTimer(lambda: rung.put_nowait((time.monotonic(), threading.get_ident())))
         for seconds in (0.0203, 0.0, -1.0):
             began = time.monotonic()
             alarm.set(seconds)
@@ -27,7 +27,7 @@ def test_it_rings_on_the_loop_once_and_not_before_its_time() -> None:
 def test_the_last_setting_counts_and_none_after_its_end() -> None:
     async def scenario() -> None:
         rung: asyncio.Queue[float] = asyncio.Queue()
-        alarm = Alarm(lambda: rung.put_nowait(time.monotonic()))
+        alarm = PreciseTimer(lambda: rung.put_nowait(time.monotonic()))
         began = time.monotonic()
         alarm.set(3_600)
         alarm.set(0.01)

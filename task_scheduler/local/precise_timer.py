@@ -6,14 +6,14 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 
-class Alarm:
+class PreciseTimer:
     """Calls back on the event loop that it was made on; the last setting counts."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
         self._loop = asyncio.get_running_loop()
         self._settings: SimpleQueue[float | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="task-scheduler-alarm")
+        self._thread = threading.Thread(target=self._run, name="task-scheduler-timer")
         self._thread.start()
 
     def set(self, seconds: float) -> None:

@@ -13,7 +13,7 @@ _MOST_LINES: Final = 20
 """In an interval; of more, only the number is printed. Nobody reads a hundred lines a second."""
 
 
-class Journal:
+class TaskPrinter:
     """Writes from a thread of its own: a terminal that stops reading must not stop the server."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
@@ -22,7 +22,7 @@ class Journal:
         self._left_out = 0
         self._lock = threading.Lock()
         self._has_lines = threading.Event()
-        threading.Thread(target=self._run, name="journal", daemon=True).start()
+        threading.Thread(target=self._run, name="task-printer", daemon=True).start()
 
     def accepted(self, task_id: str, due_ms: int) -> None:
         """Note that a task is stored."""
