@@ -3,10 +3,8 @@
 import logging
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from task_scheduler.aws import bootstrap
-from task_scheduler.aws.clients import code
+from task_scheduler.aws.errors import ServiceError
 from task_scheduler.aws.metrics import metrics_with_throttle_hook
 from task_scheduler.aws.sweeper import Sweep
 from task_scheduler.metrics import Metric
@@ -16,7 +14,7 @@ _SPARE_MS: Final = 10_000  # of the function's time, for the call that is under 
 logger = logging.getLogger(__name__)
 metrics = metrics_with_throttle_hook()
 sweeper = bootstrap.sweeper(metrics)
-census = bootstrap.census()
+pending_count = bootstrap.pending_count()
 
 
 @metrics.flush_after
@@ -40,9 +38,9 @@ def handler(_event: object, context: Any) -> None:  # noqa: ANN401 - Lambda's ow
 def count_scheduled() -> None:
     """Go on counting what is scheduled; a sweep that worked is not to be repeated for the sake of a figure."""
     try:
-        pending = census.count_on()
-    except (BotoCoreError, ClientError) as error:
-        logger.warning("What is scheduled could not be counted: %s", code(error))
+        pending = pending_count.count_on()
+    except ServiceError as error:
+        logger.warning("What is scheduled could not be counted: %s", error.code)
     else:
         if pending is not None:
             metrics.gauge(Metric.PENDING, pending)

@@ -52,7 +52,7 @@ _STATUSES: Final[Mapping[type[Exception], int]] = {
 
 def explain(error: Exception) -> tuple[int, Sequence[str]] | None:
     """Return the status and the sentences of a known error, or None: then it is a fault of ours."""
-    status = _STATUSES.get(type(error))
+    status = next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), None)
     if status is None:
         return None
     return status, error.errors if isinstance(error, BadRequestError | InvalidTaskError) else [str(error)]

@@ -11,7 +11,7 @@ from task_scheduler.aws.clients import client
 from task_scheduler.aws.engine import AwsEngine
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.executions import ExecutionTimer
-from task_scheduler.aws.pending_count import Census
+from task_scheduler.aws.pending_count import PendingCount
 from task_scheduler.aws.recorder import Recorder
 from task_scheduler.aws.secret import StoredSecret
 from task_scheduler.aws.sweeper import Sweeper
@@ -43,12 +43,15 @@ def task_store() -> TaskStore:
 
 
 @cache
-def event_log(*, poll: bool = False) -> EventLog:
+def event_log(*, poll: bool = False, appends: bool = False) -> EventLog:
     """Return the events table."""
-    table = os.environ[schema.EVENTS_TABLE]
-    days = _days(schema.EVENT_RETENTION_DAYS)
     return EventLog(
-        _dynamodb(poll=poll, once=False), table, os.environ[schema.TASKS_TABLE], retention_days=days, now_ms=now_ms
+        _dynamodb(poll=poll, once=False),
+        os.environ[schema.EVENTS_TABLE],
+        os.environ[schema.TASKS_TABLE],
+        retention_days=_days(schema.EVENT_RETENTION_DAYS),
+        now_ms=now_ms,
+        append_client=_dynamodb(poll=False, once=True) if appends else None,
     )
 
 
@@ -69,7 +72,7 @@ def engine(metrics: Metrics, *, polls: bool = False) -> AwsEngine:
 
 def recorder(metrics: Metrics) -> Recorder:
     """Return what writes emissions down."""
-    return Recorder(_dynamodb(poll=False, once=True), task_store(), event_log(), now_ms=now_ms, metrics=metrics)
+    return Recorder(task_store(), event_log(appends=True), now_ms=now_ms, metrics=metrics)
 
 
 def sweeper(metrics: Metrics) -> Sweeper:
@@ -78,9 +81,9 @@ def sweeper(metrics: Metrics) -> Sweeper:
     return Sweeper(task_store(), timer(), recorder(metrics), arming_window_days=window, now_ms=now_ms)
 
 
-def census() -> Census:
+def pending_count() -> PendingCount:
     """Return what counts the tasks that are scheduled."""
-    return Census(task_store())
+    return PendingCount(task_store())
 
 
 def secrets() -> Callable[[], tuple[str, ...]] | StoredSecret:

@@ -1,15 +1,13 @@
 """The AWS engine: one write and one start for a task, and cancels that tell the truth."""
 
-import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from task_scheduler import timestamps
-from task_scheduler.aws.clients import code, unavailable
+from task_scheduler.aws.errors import ServiceError
 from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.executions import ExecutionTimer, Stop
 from task_scheduler.aws.task_store import OPEN, StoredState, StoredTask, TaskStore
@@ -35,14 +33,13 @@ from task_scheduler.engine import (
 )
 from task_scheduler.metrics import Metric, Metrics
 from task_scheduler.task import Event, Status, Task
+from task_scheduler.timestamps import DAY_MS
 
-_logger: Final = logging.getLogger(__name__)
 _Item = TypeVar("_Item")
 
 _ATTEMPTS: Final = 3
 _KEEPS_CHANGING: Final = "The task keeps changing; please try again."
 _KEY_IS_BUSY: Final = "The Idempotency-Key is being used by another request; please send this one again."
-_DAY_MS: Final = 86_400_000
 _POLL_S: Final = 0.25
 _LOOK_AGAIN_MS: Final = 10_000  # anybody may ask for problems
 _LOOKED_AT: Final = 100  # tasks: some were emitted a moment ago, or were given a time that had passed already
@@ -69,7 +66,7 @@ class AwsEngine:
         self._task_store = task_store
         self._timer = timer
         self._log = log
-        self._arming_window_ms = arming_window_days * _DAY_MS
+        self._arming_window_ms = arming_window_days * DAY_MS
         self._now_ms = now_ms
         self._metrics = metrics
         self._sleep = sleep
@@ -90,8 +87,7 @@ class AwsEngine:
 
     def _look(self) -> Health:
         try:
-            with unavailable("The table of tasks"):
-                overdue = [task for state in OPEN for task in self._overdue(state)]
+            overdue = [task for state in OPEN for task in self._overdue(state)]
         except UnavailableError as error:
             return Health([str(error)])
         if not overdue:
@@ -104,8 +100,7 @@ class AwsEngine:
 
         The rows of a tag are those of all its tasks, and may be mostly of such as ended long ago.
         """
-        with unavailable("The table of tasks"):
-            found = [place.due_ms for state in OPEN for place in self._task_store.soonest(state)]
+        found = [place.due_ms for state in OPEN for place in self._task_store.soonest(state)]
         return min(found, default=None)
 
     def _overdue(self, state: StoredState) -> list[Task]:
@@ -137,8 +132,7 @@ class AwsEngine:
 
     def _schedule(self, task: Task, key: IdempotencyKey | None, throttle: "Throttle") -> Task:
         state = StoredState.SCHEDULED if self._is_near(task) and not throttle.is_on else StoredState.PARKED
-        with unavailable("The table of tasks", task.id):
-            record, is_new = self._store(task, state, key)
+        record, is_new = self._store(task, state, key)
         # From here on the task is accepted: whatever fails below, the sweeper finds it in the table and starts it.
         if not is_new:
             return self._repeat(record, key)
@@ -151,7 +145,7 @@ class AwsEngine:
         """Store a task; return it, or the stored one that its key belongs to, and whether it is new.
 
         A key is claimed first. If its task is not there, that has expired, or its request died or is not yet done; then
-        this one takes the key over. Raises KeyConflictError, and botocore's errors.
+        this one takes the key over. Raises KeyConflictError and ServiceError.
         """
         for _ in range(_ATTEMPTS):
             holder = None if key is None else self._task_store.claim_key(key, task)
@@ -186,21 +180,20 @@ class AwsEngine:
         """List tasks: the index names them, the table shows them as they are now."""
         page: list[Task] = []
         size = 0
-        with unavailable("The table of tasks"):
-            found = self._task_store.find(query, limit=limit + 1)
-            places: dict[str, Cursor] = {}
-            for place in found[:limit]:  # a task that was moved while the index was read is there twice
-                places.setdefault(place.task_id, place)
-            end = after = found[limit - 1] if len(found) > limit else None
-            last: Cursor | None = None
-            for record in self._task_store.get_all(list(places)):
-                if size > MAX_PAGE_BYTES:
-                    after = last
-                    break
-                last = place = places[record.task.id]
-                if query.status in {None, record.task.status} and _is_listed(record.task, place, query, end):
-                    page.append(record.task)
-                    size += len(record.task.payload)
+        found = self._task_store.find(query, limit=limit + 1)
+        places: dict[str, Cursor] = {}
+        for place in found[:limit]:  # a task that was moved while the index was read is there twice
+            places.setdefault(place.task_id, place)
+        end = after = found[limit - 1] if len(found) > limit else None
+        last: Cursor | None = None
+        for record in self._task_store.get_all(list(places)):
+            if size > MAX_PAGE_BYTES:
+                after = last
+                break
+            last = place = places[record.task.id]
+            if query.status in {None, record.task.status} and _is_listed(record.task, place, query, end):
+                page.append(record.task)
+                size += len(record.task.payload)
         return TaskPage(sorted(page, key=lambda task: (task.due_ms, task.id)), after)
 
     async def cancel(self, task_id: str) -> Task:
@@ -214,10 +207,9 @@ class AwsEngine:
                 return record.task
             self._stop_timer(record)
             now_ms = self._now_ms()
-            with unavailable("The table of tasks", task_id):
-                if self._task_store.transition(record, StoredState.CANCELLED, now_ms=now_ms):
-                    self._metrics.count(Metric.CANCELLED)
-                    return replace(record.task, status=Status.CANCELLED, ended_ms=now_ms)
+            if self._task_store.transition(record, StoredState.CANCELLED, now_ms=now_ms):
+                self._metrics.count(Metric.CANCELLED)
+                return replace(record.task, status=Status.CANCELLED, ended_ms=now_ms)
         raise UnavailableError(_KEEPS_CHANGING)
 
     async def cancel_all(self, task_ids: Sequence[str]) -> list[Task | EngineError]:
@@ -265,39 +257,33 @@ class AwsEngine:
             self._stop_timer(record)
             near = self._is_near(new)
             state = StoredState.SCHEDULED if near else StoredState.PARKED
-            with unavailable("The table of tasks", task_id):
-                if record.key is not None and new.due_ms > record.task.due_ms:
-                    self._task_store.prolong_key(record.key, new)
-                if self._task_store.reschedule(record, new, state):
-                    if near:
-                        self._start(StoredTask(new, state), Throttle())
-                    return new
+            if record.key is not None and new.due_ms > record.task.due_ms:
+                self._task_store.prolong_key(record.key, new)
+            if self._task_store.reschedule(record, new, state):
+                if near:
+                    self._start(StoredTask(new, state), Throttle())
+                return new
         raise UnavailableError(_KEEPS_CHANGING)
 
     async def position(self) -> int:
         """Return the sequence number of the newest event."""
-        with unavailable("The event log"):
-            return self._log.position()
+        return self._log.position()
 
     async def clamp_position(self, position: int) -> int:
         """Return a position in the log from which a reader can go on."""
-        with unavailable("The event log"):
-            return self._log.clamp(position)
+        return self._log.clamp(position)
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         """Return the events after a sequence number."""
-        with unavailable("The event log"):
-            return self._log.events(after=after, limit=limit)
+        return self._log.events(after=after, limit=limit)
 
     async def events_before(self, before: int, *, limit: int) -> list[Event]:
         """Return the last events before a sequence number."""
-        with unavailable("The event log"):
-            return self._log.events_before(before, limit=limit)
+        return self._log.events_before(before, limit=limit)
 
     async def wait_for_events(self, *, after: int, seconds: float) -> bool:
         """Wait for an event."""
-        with unavailable("The event log"):
-            return self._log.wait(after=after, seconds=seconds, pause_s=_POLL_S, sleep=self._sleep)
+        return self._log.wait(after=after, seconds=seconds, pause_s=_POLL_S, sleep=self._sleep)
 
     def _is_near(self, task: Task) -> bool:
         """Tell whether a timer may be started for the task: a longer wait could outlive its execution."""
@@ -311,8 +297,7 @@ class AwsEngine:
         # A parked task has no timer, unless it was parked because its start seemed to fail.
         if record.state is StoredState.PARKED and not record.attempted:
             return
-        with unavailable("The timer of the task", record.task.id):
-            outcome = self._timer.stop(record.task, now_ms=self._now_ms())
+        outcome = self._timer.stop(record.task, now_ms=self._now_ms())
         if outcome is Stop.INTERRUPTED:
             self._resume(record)
         if outcome is not Stop.STOPPED:
@@ -320,17 +305,13 @@ class AwsEngine:
 
     def _resume(self, record: StoredTask) -> None:
         """Start the next timer of a task whose publish was interrupted, at once; if that fails, the sweeper does it."""
-        try:
+        with suppress(ServiceError):
             renewed = self._task_store.rearm(record, entered=True)
             if renewed is not None:
                 self._timer.start(renewed.task)
-        except (BotoCoreError, ClientError) as error:
-            about = {"task_id": record.task.id}
-            _logger.warning("An interrupted publish was not started again: %s", code(error), extra=about)
 
     def _find(self, task_id: str) -> StoredTask:
-        with unavailable("The table of tasks", task_id):
-            record = self._task_store.get(task_id)
+        record = self._task_store.get(task_id)
         if record is None:
             raise TaskNotFoundError(task_id)
         return record
@@ -339,14 +320,10 @@ class AwsEngine:
         """Start a timer, or leave that to the sweeper: at once if the task can be parked, else when it is overdue."""
         try:
             self._timer.start(record.task)
-        except (BotoCoreError, ClientError) as error:
+        except ServiceError:
             throttle.is_on = True
-            about = {"task_id": record.task.id}
-            _logger.warning("The timer of a task did not start: %s", code(error), extra=about)
-            try:
+            with suppress(ServiceError):
                 self._task_store.transition(record, StoredState.PARKED, now_ms=self._now_ms(), attempted=True)
-            except (BotoCoreError, ClientError) as second:
-                _logger.warning("Nor could the task be parked: %s", code(second), extra=about)
 
     def _each(
         self, call: Callable[[_Item], Task], items: Sequence[_Item], *, end_ms: int | None = None

@@ -14,20 +14,22 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from task_scheduler.aws.batch_get import items_of
-from task_scheduler.aws.clients import code
+from task_scheduler.aws.errors import code, translates
 from task_scheduler.aws.schema import EXPIRES_AT, PAGE, SEQUENCE, TASK_ID
 from task_scheduler.engine import MAX_PAGE_BYTES
 from task_scheduler.task import Event
+from task_scheduler.timestamps import DAY_S
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import PutTypeDef
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, UpdateTypeDef
 
 SEAL_AFTER_MS: Final = 2_000
 """How long a number is missing before a reader seals it: a writer needs some hundredths of a second."""
@@ -50,7 +52,8 @@ _COUNTER: Final = {PAGE: {"N": "-1"}, SEQUENCE: {"N": "0"}}
 _CHECKPOINTS: Final = -2
 _MINUTE_MS: Final = 60_000
 _MARGIN_MS: Final = 2 * _MINUTE_MS  # what has gone from the table lies before the checkpoint of its time to expire
-_DAY_S: Final = 86_400
+
+_translated: Final = translates("The event log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,22 @@ _Found = dict[int, _Entry | None]
 """Events by their numbers; None where a number is sealed."""
 
 
-class EventLog:
-    """The events table, with the large texts in the tasks table. Calls raise botocore's errors."""
+class Append(Enum):
+    """What came of the transaction that appends an event and marks its task."""
 
-    def __init__(
+    APPENDED = auto()
+    NOT_MARKED = auto()
+    """The condition on the task failed; the number was not used."""
+    CONFLICT = auto()
+    """Another write was in the way; the number was not used."""
+    SEALED = auto()
+    """A reader has sealed the number."""
+
+
+class EventLog:
+    """The events table, with the large texts in the tasks table. Calls raise ServiceError."""
+
+    def __init__(  # noqa: PLR0913 - keyword-only where it matters
         self,
         client: "DynamoDBClient",
         table: str,
@@ -92,25 +107,31 @@ class EventLog:
         *,
         retention_days: float,
         now_ms: Callable[[], int],
+        append_client: "DynamoDBClient | None" = None,
     ) -> None:
+        """`append_client` attempts a call once: another attempt of an append needs another number."""
         self._client = client
+        self._append_client = append_client or client
         self._table = table
         self._tasks_table = tasks_table
-        self._retention_s = retention_days * _DAY_S
+        self._retention_s = retention_days * DAY_S
         self._now_ms = now_ms
         self._checkpoint = -1  # the minute of the last one that this instance has made sure of
         self._missing_since: dict[int, int] = {}
 
+    @_translated
     def position(self) -> int:
         """Return the newest number that was reserved, 0 if there was none."""
         item = self._client.get_item(TableName=self._table, Key=_COUNTER, ConsistentRead=True).get("Item")
         return 0 if item is None else int(item["last"]["N"])
 
+    @_translated
     def clamp(self, position: int) -> int:
         """Return the position itself, or where the log begins or ends if it is outside."""
         end = self.position()
         return end if position >= end else max(position, self._first_stored(end) - 1)
 
+    @_translated
     def reserve_sequence(self, count: int) -> int:
         """Reserve the next `count` numbers and return the first; readers seal those that are never used."""
         self._make_checkpoint()
@@ -129,10 +150,7 @@ class EventLog:
         return self._expiry(event.indexed_ms)
 
     def append_request(self, event: Event, *, refer: bool = False) -> "PutTypeDef":
-        """Return the put that appends an event under the number that was reserved for it.
-
-        With `refer` its text is left to the task, which has to be stored for as long as the event.
-        """
+        """Return the put of an event under its number, with the text or a reference to that of the task."""
         text: dict[str, Any] = {"S": event.payload}
         if refer:
             text = {"M": {"digest": {"S": _digest(event.payload)}, "length": {"N": str(len(event.payload))}}}
@@ -147,6 +165,23 @@ class EventLog:
             },
         )
 
+    @_translated
+    def append(self, event: Event, *, mark: "UpdateTypeDef", refer: bool = False) -> Append:
+        """Append an event under the number that was reserved for it, and mark its task, in one transaction.
+
+        With `refer` its text is left to the task, which has to be stored for as long as the event.
+        """
+        put = self.append_request(event, refer=refer)
+        try:
+            self._append_client.transact_write_items(TransactItems=[{"Update": mark}, {"Put": put}])
+        except ClientError as error:
+            if code(error) != "TransactionCanceledException":
+                raise
+            marking, appending = _failed_conditions(error)
+            return Append.SEALED if appending else Append.NOT_MARKED if marking else Append.CONFLICT
+        return Append.APPENDED
+
+    @_translated
     def seal(self, sequence: int) -> bool:
         """Make sure that no event will ever be appended under a number; False if the number was used meanwhile."""
         try:
@@ -157,6 +192,7 @@ class EventLog:
             return False
         return True
 
+    @_translated
     def events(self, *, after: int, limit: int) -> list[Event]:
         """Return the events after a number, up to the first number that may still be used."""
         while True:
@@ -167,6 +203,7 @@ class EventLog:
                 return []
             after = settled
 
+    @_translated
     def events_before(self, before: int, *, limit: int) -> list[Event]:
         """Return the last events before a number, in order, and only such as events() would return now."""
         while page := self._page_before(before, limit):
@@ -175,6 +212,7 @@ class EventLog:
             before = page[0].sequence
         return []
 
+    @_translated
     def wait(self, *, after: int, seconds: float, pause_s: float, sleep: Callable[[float], None] = time.sleep) -> bool:
         """Look every `pause_s` seconds whether an event follows a number; False when `seconds` have passed."""
         end_ms = self._now_ms() + seconds * 1000
@@ -237,17 +275,14 @@ class EventLog:
         It looks for such numbers in the page and in the _LOOK_BACK numbers before it.
         """
         newest = self.position()
-        low, first = min(before - 1, newest) + 1, 1
+        low = min(before - 1, newest)
         page: list[_Entry] = []
-        while low > first and not (_is_full(page, limit) and page[0].sequence - low >= _LOOK_BACK):
-            high, low = low - 1, max(low - max(limit, _LOOK_BACK), first)
-            found = self._read(low, high)
-            missing = [number for number in range(low, high + 1) if number not in found]
-            if missing:
-                first = self._first_stored(newest)
-                if (end := self._settle([number for number in missing if number >= first], found, newest)) is not None:
-                    high, page = end - 1, []
-            page = [entry for number, entry in sorted(found.items()) if entry and number <= high] + page
+        while low > 0 and not (_is_full(page, limit) and page[0].sequence - low > _LOOK_BACK):
+            high, low = low, max(low - max(limit, _LOOK_BACK), 0)
+            found, settled = self._range(low, high, newest)
+            if settled > high:  # all of these have expired
+                break
+            page = found + page if settled == high else found
         last: list[_Entry] = []
         while page and not _is_full(last, limit):
             last.append(page.pop())
@@ -365,6 +400,13 @@ class EventLog:
             "ConditionExpression": "attribute_not_exists(#sequence)",
             "ExpressionAttributeNames": {"#sequence": SEQUENCE},
         }
+
+
+def _failed_conditions(error: ClientError) -> tuple[bool, bool]:
+    """Tell for the two writes of the transaction whether its condition was the reason that it failed."""
+    reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+    marking, appending = (reason == "ConditionalCheckFailed" for reason in (*reasons, None, None)[:2])
+    return marking, appending
 
 
 def is_large(text: str) -> bool:

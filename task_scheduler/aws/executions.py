@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from task_scheduler import timestamps
-from task_scheduler.aws.clients import code, is_transient
+from task_scheduler.aws.errors import code, is_transient, translates
 from task_scheduler.aws.schema import ATTRIBUTES, EVENT, PUBLISH_MESSAGE, WAIT_UNTIL
 from task_scheduler.engine import UnavailableError
 from task_scheduler.task import Task, encode
@@ -21,6 +21,8 @@ _ABORTED: Final = "ExecutionAborted"
 _ENDS: Final = {"ExecutionSucceeded", "ExecutionFailed", _ABORTED, "ExecutionTimedOut"}
 _ATTEMPTS: Final = 5
 _PAUSE_S: Final = 0.2
+
+_translated: Final = translates("The timer of the task")
 
 
 class ExecutionOutcome(Enum):
@@ -66,7 +68,7 @@ def wait_until_ms(task: Task) -> int:
 class ExecutionTimer:
     """Starts, stops and looks at executions; each is named after its task and revision, and so runs once.
 
-    Calls raise botocore's errors.
+    Calls raise ServiceError.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class ExecutionTimer:
         self._executions = state_machine_arn.replace(":stateMachine:", ":execution:")
         self._sleep = sleep
 
+    @_translated
     def start(self, task: Task, *, not_before_ms: int = 0) -> None:
         """Start the timer of this revision. A repeated start does nothing: a name is good for one execution."""
         given = {
@@ -90,6 +93,7 @@ class ExecutionTimer:
             if code(error) != "ExecutionAlreadyExists":
                 raise
 
+    @_translated
     def stop(self, task: Task, *, now_ms: int) -> Stop:
         """Stop the timer of this revision for good, unless it has entered the publish.
 
@@ -97,18 +101,23 @@ class ExecutionTimer:
         up, and a start that comes late (its caller was slow, or its response was lost) is rejected.
         """
         # Once the wait is over, the publish may have been entered; it must not be interrupted.
-        if now_ms >= wait_until_ms(task) and (end := self._look(task)) is not None:
-            return end
-        stopped_ms = self._stop(task, inert_until_ms=timestamps.round_up_to_second(now_ms + _INERT_MS))
+        if now_ms >= wait_until_ms(task):
+            history = self._history(task)
+            if history.entered:
+                return Stop.TOO_LATE
+            if history.end is not None:
+                return Stop.STOPPED
+        stopped_ms = self._abort(task, inert_until_ms=timestamps.round_up_to_second(now_ms + _INERT_MS))
         # Up to a second before the end of the wait the publish cannot have been entered: both times are the service's
         # own clock.
         if stopped_ms is not None and stopped_ms <= wait_until_ms(task) - 1000:
             return Stop.STOPPED
-        entered, end_type = self._ended_history(task)
-        if not entered:
+        history = self._ended_history(task)
+        if not history.entered:
             return Stop.STOPPED
-        return Stop.INTERRUPTED if end_type == _ABORTED else Stop.TOO_LATE
+        return Stop.INTERRUPTED if history.end == _ABORTED else Stop.TOO_LATE
 
+    @_translated
     def outcome(self, task: Task) -> tuple[ExecutionOutcome, int | None]:
         """Return what has become of the timer of this revision, and when it ended, in ms."""
         try:
@@ -121,29 +130,18 @@ class ExecutionTimer:
         outcome = _OUTCOMES.get(execution["status"], ExecutionOutcome.FAILED)
         return outcome, None if stopped is None else int(stopped.timestamp() * 1000)
 
+    @_translated
     def has_entered(self, task: Task) -> bool:
         """Tell whether a timer that has ended had entered the publish: then the message may be out.
 
         A history that has no end yet rules nothing out.
         """
         try:
-            return self._ended_history(task)[0]
+            return self._ended_history(task).entered
         except UnavailableError:
             return True
 
-    def _look(self, task: Task) -> Stop | None:
-        """Return what the history says about a stop, None if the execution still waits or is not known yet."""
-        try:
-            entered, end_type = self._history(task)
-        except ClientError as error:
-            if code(error) != "ExecutionDoesNotExist":
-                raise
-            return None
-        if entered:
-            return Stop.TOO_LATE
-        return None if end_type is None else Stop.STOPPED
-
-    def _stop(self, task: Task, *, inert_until_ms: int) -> int | None:
+    def _abort(self, task: Task, *, inert_until_ms: int) -> int | None:
         """Abort the execution; return when it was stopped, in ms, None if it may have ended before."""
         for attempt in range(_ATTEMPTS):
             try:
@@ -160,26 +158,30 @@ class ExecutionTimer:
             return int(stopped["stopDate"].timestamp() * 1000)
         raise _unstoppable()
 
-    def _ended_history(self, task: Task) -> tuple[bool, str]:
-        """Return whether the publish was entered, and how the execution ended, as soon as its history has the end.
+    def _ended_history(self, task: Task) -> "_History":
+        """Return the history as soon as it has the end of the execution.
 
         Events arrive in their order: an end that is there rules out that an entry is still to come.
         """
         for _ in range(_ATTEMPTS):
-            entered, end_type = self._history(task)
-            if end_type is not None:
-                return entered, end_type
+            history = self._history(task)
+            if history.end is not None:
+                return history
             self._sleep(_PAUSE_S)
         raise _unstoppable()
 
-    def _history(self, task: Task) -> tuple[bool, str | None]:
-        """Return whether the publish was entered, and the type of the end, None if it has not ended."""
-        entered, end_type = False, None
-        for event in self._history_events(task):
-            entered = entered or event.get("stateEnteredEventDetails", {}).get("name") == PUBLISH_MESSAGE
-            if event["type"] in _ENDS:
-                end_type = event["type"]
-        return entered, end_type
+    def _history(self, task: Task) -> "_History":
+        """Return what the history says by now: nothing of an execution that does not exist or is not known yet."""
+        entered, end = False, None
+        try:
+            for event in self._history_events(task):
+                entered = entered or event.get("stateEnteredEventDetails", {}).get("name") == PUBLISH_MESSAGE
+                if event["type"] in _ENDS:
+                    end = event["type"]
+        except ClientError as error:
+            if code(error) != "ExecutionDoesNotExist":
+                raise
+        return _History(entered, end)
 
     def _history_events(self, task: Task) -> Iterator[Mapping[str, Any]]:
         """Yield the history, page by page: a page may have fewer events than asked for (AWS, GetExecutionHistory)."""
@@ -195,6 +197,15 @@ class ExecutionTimer:
 
     def _arn(self, task: Task) -> str:
         return f"{self._executions}:{_name(task)}"
+
+
+class _History(NamedTuple):
+    """What the history of an execution says."""
+
+    entered: bool
+    """Whether the publish was entered."""
+    end: str | None
+    """The type of the event that ended it, None if it has not ended."""
 
 
 def _unstoppable() -> UnavailableError:

@@ -12,7 +12,7 @@ _QUERIES: Final = 3 * SHARDS * len(OPEN) // 2
 """Queries in one part: enough for some thousand tasks at once; a million take three quarters of an hour."""
 
 
-class Census:
+class PendingCount:
     """A count that goes on from one sweep to the next, for as long as the function's environment lives."""
 
     def __init__(self, task_store: TaskStore) -> None:
@@ -22,7 +22,7 @@ class Census:
         self._known: int | None = None
 
     def count_on(self) -> int | None:
-        """Count a part more, and return the last full count; None before the first. Raises botocore's errors."""
+        """Count a part more, and return the last full count; None before the first. Raises ServiceError."""
         if self._parts is None:
             self._parts, self._sum = self._task_store.counts(OPEN), 0
         parts, self._parts = self._parts, None  # what fails begins anew

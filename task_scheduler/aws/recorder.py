@@ -3,19 +3,13 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from task_scheduler.aws.clients import code, was_rejected
-from task_scheduler.aws.event_log import EventLog, is_large
+from task_scheduler.aws.errors import ServiceError
+from task_scheduler.aws.event_log import Append, EventLog, is_large
 from task_scheduler.aws.task_store import StoredState, StoredTask, TaskStore
 from task_scheduler.metrics import Metric, Metrics
-from task_scheduler.task import Event, is_task_id, read_payload
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from task_scheduler.task import Event, Task, is_task_id, read_payload
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -30,141 +24,116 @@ class Emission:
     emitted_ms: int
 
 
-class Recorder:
-    """Writes emissions down. What is repeated, by SNS, SQS or a caller whose answer was lost, changes nothing."""
+@dataclass(slots=True)
+class _Recording:
+    """An emission that is not recorded yet."""
 
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        task_store: TaskStore,
-        log: EventLog,
-        *,
-        now_ms: Callable[[], int],
-        metrics: Metrics,
-    ) -> None:
-        self._client = client  # one that attempts a call once: another attempt takes another sequence number
+    task_id: str
+    emission: Emission
+    stored: StoredTask | None
+    """The task as it was read, None if it could not be read or has changed since."""
+
+
+class Recorder:
+    """Writes emissions down. What is repeated, by SNS, SQS or a caller whose response was lost, changes nothing."""
+
+    def __init__(self, task_store: TaskStore, log: EventLog, *, now_ms: Callable[[], int], metrics: Metrics) -> None:
         self._task_store = task_store
         self._log = log
         self._now_ms = now_ms
         self._metrics = metrics
 
     def record(self, emissions: Sequence[Emission]) -> list[bool]:
-        """Record emissions in their order; tell for each whether that is done, or has to be tried again later."""
+        """Record emissions in their order; tell for each whether that is done, or needs another attempt later."""
         ids = [_task_id(emission.payload) for emission in emissions]
-        records: dict[str | None, StoredTask] = {}
-        done = {task_id: self._is_settled(task_id, records) for task_id in dict.fromkeys(ids)}
-        numbers = SequenceAllocator(self._log, list(done.values()).count(False))
-        for task_id, emission in zip(ids, emissions, strict=True):
-            if task_id is not None and not done[task_id]:
-                record = records.get(task_id)
-                done[task_id] = self._record(task_id, emission, record, numbers)
-                if done[task_id]:
-                    self._count(emission, record)
-        numbers.seal_unused()
-        return [done[task_id] for task_id in ids]
+        first = dict(zip(ids[::-1], emissions[::-1], strict=True))
+        found = (self._unrecorded(task_id, first[task_id]) for task_id in dict.fromkeys(ids))
+        failed = self._record_all([recording for recording in found if recording is not None])
+        return [task_id not in failed for task_id in ids]
 
-    def record_open(self, record: StoredTask, emission: Emission) -> bool:
+    def record_open(self, stored: StoredTask, emission: Emission) -> bool:
         """Record the emission of a task that was just seen open; tell whether that is done."""
-        numbers = SequenceAllocator(self._log, 1)
-        done = self._record(record.task.id, emission, record, numbers)
-        numbers.seal_unused()
-        if done:
-            self._count(emission, record)
-        return done
+        return not self._record_all([_Recording(stored.task.id, emission, stored)])
 
-    def _is_settled(self, task_id: str | None, records: dict[str | None, StoredTask]) -> bool:
-        """Tell whether there is nothing to record, and note what is kept of the task.
+    def _unrecorded(self, task_id: str | None, emission: Emission) -> _Recording | None:
+        """Return what is to be recorded, None if there is nothing.
 
-        Where that cannot be read, the recording itself will find out.
+        Where the task cannot be read, the recording itself will find out.
         """
         if task_id is None:
             _logger.warning("A message on the topic was not published by the state machine; it is left out of the log.")
-            return True
+            return None
         try:
-            record = self._task_store.get(task_id)
-        except (BotoCoreError, ClientError):
-            return False
-        if record is None:
+            stored = self._task_store.get(task_id)
+        except ServiceError:
+            return _Recording(task_id, emission, None)
+        if stored is None:
             _logger.warning("The message of an unknown task is left out of the log.", extra={"task_id": task_id})
-            return True
-        records[task_id] = record
-        return record.state is StoredState.EMITTED
+            return None
+        return None if stored.state is StoredState.EMITTED else _Recording(task_id, emission, stored)
 
-    def _count(self, emission: Emission, record: StoredTask | None) -> None:
-        """Count an emission that is recorded; a rare one twice, where two recorders have it at the same moment."""
-        self._metrics.count(Metric.EMITTED)
-        if record is not None:
-            late_ms = emission.emitted_ms - record.task.expected_ms
-            self._metrics.observe(Metric.LATENESS, [max(late_ms, 0) / 1000])  # SQS's clock is not Step Functions'
+    def _record_all(self, recordings: Sequence[_Recording]) -> set[str | None]:
+        """Record emissions under numbers that are reserved together; return the ids of those that failed."""
+        numbers = SequenceAllocator(self._log, len(recordings))
+        failed: set[str | None] = {
+            recording.task_id for recording in recordings if not self._record(recording, numbers)
+        }
+        numbers.seal_unused()
+        return failed
 
-    def _record(
-        self, task_id: str, emission: Emission, record: StoredTask | None, numbers: "SequenceAllocator"
-    ) -> bool:
+    def _record(self, recording: _Recording, numbers: "SequenceAllocator") -> bool:
+        task = None if recording.stored is None else recording.stored.task
         for _ in range(_ATTEMPTS):
             try:
-                outcome = self._append(task_id, emission, record, numbers)
-            except (BotoCoreError, ClientError) as error:
+                is_done = self._append(recording, numbers)
+            except ServiceError as error:
                 # It may have worked: then the next attempt finds the task emitted.
-                _logger.warning("An emission was not recorded yet: %s", code(error), extra={"task_id": task_id})
+                about = {"task_id": recording.task_id}
+                _logger.warning("An emission was not recorded yet: %s", error.code, extra=about)
                 continue
-            if outcome is _Outcome.RECORDED:
+            if is_done:
+                self._count(recording.emission, task)
                 return True
-            if outcome is _Outcome.CHANGED:
-                record = None
         return False
 
-    def _append(
-        self, task_id: str, emission: Emission, record: StoredTask | None, numbers: "SequenceAllocator"
-    ) -> "_Outcome":
-        """Mark the task and append the event in one transaction.
+    def _append(self, recording: _Recording, numbers: "SequenceAllocator") -> bool:
+        """Mark the task and append the event in one transaction; tell whether that is done, by this call or another.
 
-        An event with a large text refers to the task, if the task has the text that went out: its revision is a
-        condition, and a task never changes once it is emitted. Otherwise, as after a change at the same moment, the
-        event has a copy.
+        An event with a large text refers to the task (claim check), if the task has the text that was emitted: its
+        revision is a condition, and a task never changes once it is emitted. Otherwise, as after a change at the same
+        moment, the event has a copy.
         """
+        emission, stored = recording.emission, recording.stored
         sequence = numbers.take()
-        event = Event(sequence, task_id, emission.payload, emission.emitted_ms, indexed_ms=self._now_ms())
-        refer = record is not None and record.task.payload == event.payload and is_large(event.payload)
-        update = self._task_store.mark_emitted_request(
-            task_id,
+        event = Event(sequence, recording.task_id, emission.payload, emission.emitted_ms, indexed_ms=self._now_ms())
+        refer = stored is not None and stored.task.payload == event.payload and is_large(event.payload)
+        mark = self._task_store.mark_emitted_request(
+            event.task_id,
             emitted_ms=event.emitted_ms,
-            unchanged=record if refer else None,
+            unchanged=stored if refer else None,
             until=self._log.expiry(event),
         )
         try:
-            self._client.transact_write_items(
-                TransactItems=[{"Update": update}, {"Put": self._log.append_request(event, refer=refer)}]
-            )
-        except (BotoCoreError, ClientError) as error:
-            marking, append_request = _failed_conditions(error)
-            if append_request:  # a reader has sealed the number, and soon the others that were reserved with it
-                numbers.discard()
-            elif was_rejected(error):
+            outcome = self._log.append(event, mark=mark, refer=refer)
+        except ServiceError as error:
+            if error.was_rejected:
                 numbers.give_back(sequence)
-            if not marking and not append_request and code(error) != "TransactionCanceledException":
-                raise
-            if not marking:
-                return _Outcome.IN_THE_WAY
-            return _Outcome.CHANGED if refer else _Outcome.RECORDED  # the latter by another
-        return _Outcome.RECORDED
+            raise
+        if outcome is Append.SEALED:  # and readers soon seal the others that were reserved with it
+            numbers.discard()
+        elif outcome is not Append.APPENDED:
+            numbers.give_back(sequence)
+        if outcome is Append.NOT_MARKED and refer:  # it may have another text, or be recorded by another
+            recording.stored = None
+            return False
+        return outcome in {Append.APPENDED, Append.NOT_MARKED}
 
-
-class _Outcome(Enum):
-    """What came of a transaction."""
-
-    RECORDED = auto()
-    CHANGED = auto()
-    """The task is not as it was read: it may have another text, or be recorded by another."""
-    IN_THE_WAY = auto()
-    """Another write was in its way, or its sequence number was sealed."""
-
-
-def _failed_conditions(error: BotoCoreError | ClientError) -> tuple[bool, bool]:
-    """Tell for the two writes of the transaction whether its condition was the reason that it failed."""
-    response = error.response if isinstance(error, ClientError) else {}
-    reasons = [reason.get("Code") for reason in response.get("CancellationReasons", [])]
-    marking, append_request = (reason == "ConditionalCheckFailed" for reason in (*reasons, None, None)[:2])
-    return marking, append_request
+    def _count(self, emission: Emission, task: Task | None) -> None:
+        """Count an emission that is recorded; a rare one twice, where two recorders have it at the same moment."""
+        self._metrics.count(Metric.EMITTED)
+        if task is not None:
+            late_ms = emission.emitted_ms - task.expected_ms
+            self._metrics.observe(Metric.LATENESS, [max(late_ms, 0) / 1000])  # SQS's clock is not Step Functions'
 
 
 class SequenceAllocator:
@@ -179,7 +148,7 @@ class SequenceAllocator:
         self._reserved: list[int] = []
 
     def take(self) -> int:
-        """Return a number that no one else has. Raises botocore's errors."""
+        """Return a number that no one else has. Raises ServiceError."""
         if not self._reserved:
             count = max(self._count, 1)
             first = self._log.reserve_sequence(count)
@@ -201,8 +170,8 @@ class SequenceAllocator:
         try:
             for sequence in self._reserved:
                 self._log.seal(sequence)
-        except (BotoCoreError, ClientError) as error:
-            _logger.warning("Sequence numbers were not used: %s", code(error))
+        except ServiceError:
+            _logger.warning("Sequence numbers were not used; readers seal them in a moment.")
 
 
 def _task_id(event: str) -> str | None:

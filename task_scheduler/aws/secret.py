@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from task_scheduler.aws.clients import code
+from task_scheduler.aws.errors import code
 from task_scheduler.engine import UnavailableError
 
 if TYPE_CHECKING:

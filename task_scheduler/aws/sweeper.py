@@ -3,19 +3,19 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from threading import Lock
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from task_scheduler import timestamps
-from task_scheduler.aws.clients import code
+from task_scheduler.aws.errors import ServiceError
 from task_scheduler.aws.executions import ExecutionOutcome, ExecutionTimer
 from task_scheduler.aws.recorder import Emission, Recorder
 from task_scheduler.aws.schema import SWEEPER_COUNTS
 from task_scheduler.aws.task_store import StoredState, StoredTask, TaskStore
 from task_scheduler.aws.threads import run_all
 from task_scheduler.engine import OVERDUE_MS, Cursor, UnavailableError
+from task_scheduler.timestamps import DAY_MS
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -24,13 +24,12 @@ LOOK_MS: Final = 45_000
 
 With a sweep every minute, what was lost goes out within two minutes of its time."""
 
-GIVE_UP_MS: Final = 86_400_000
+GIVE_UP_MS: Final = DAY_MS
 """How late a task may be before it has failed, if it was also tried often enough: the sweeper may have been away."""
 
 LEAST_TIMERS: Final = 5
 """How many timers must have died before a task has failed."""
 
-_DAY_MS: Final = 86_400_000
 _REFUSALS: Final = {
     "AccessDeniedException",
     "ExecutionLimitExceeded",
@@ -82,6 +81,45 @@ class Sweep:
         return {name: getattr(self, name) for name in SWEEPER_COUNTS}
 
 
+class Action(Enum):
+    """What an overdue task needs."""
+
+    WAIT = auto()
+    RECORD = auto()
+    """Its message was published."""
+    START = auto()
+    """Its timer was never started."""
+    REARM = auto()
+    """Its timer died: the next revision gets another."""
+    FAIL = auto()
+    """Its timers have died for a day."""
+
+
+def decide(record: StoredTask, outcome: ExecutionOutcome, *, now_ms: int) -> Action:
+    """Return what a task needs that is overdue, by what has become of its timer."""
+    if outcome is ExecutionOutcome.RUNNING:
+        return Action.WAIT
+    if outcome is ExecutionOutcome.PUBLISHED:
+        return Action.RECORD
+    if outcome is ExecutionOutcome.MISSING:
+        # Under the same name, so that it does not matter whether it was never started, is being started by another
+        # sweep, or is not known yet: the name is good for one execution.
+        return Action.START
+    if now_ms - record.task.expected_ms > GIVE_UP_MS and record.rearmed >= LEAST_TIMERS:
+        return Action.FAIL
+    return Action.REARM
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """The tasks in one state that are due by a time, and what a sweep does with each."""
+
+    sweep: Sweep
+    state: StoredState
+    until_ms: int
+    process: Callable[[Sweep, StoredTask], None]
+
+
 class Sweeper:
     """Manages the tasks that no timer manages."""
 
@@ -98,85 +136,68 @@ class Sweeper:
         self._task_store = task_store
         self._timer = timer
         self._recorder = recorder
-        self._arming_window_ms = int(arming_window_days * _DAY_MS)
+        self._arming_window_ms = int(arming_window_days * DAY_MS)
         self._now_ms = now_ms
         self._threads = threads
 
     def sweep(self, *, end_ms: int, sweep: Sweep | None = None) -> Sweep:
         """Start each parked task that is due soon, and process each that is overdue, until `end_ms` at most.
 
-        A `sweep` that is given holds what was counted before an error of botocore's, too.
+        A `sweep` that is given holds what was counted before a ServiceError, too.
         """
         sweep = sweep or Sweep()
         now_ms = self._now_ms()
         # Overdue tasks are more urgent than those that have yet to be started; but however many of them there are, and
         # however slow they are to process, half of the time is for the others.
         half_ms = (now_ms + end_ms) // 2
-        self._each(sweep, StoredState.SCHEDULED, now_ms - LOOK_MS, half_ms, self._reconcile)
-        self._each(sweep, StoredState.PARKED, self._now_ms() + self._arming_window_ms, end_ms, self._arm)
+        self._process_all(_Pass(sweep, StoredState.SCHEDULED, now_ms - LOOK_MS, self._reconcile), half_ms)
+        until_ms = self._now_ms() + self._arming_window_ms
+        self._process_all(_Pass(sweep, StoredState.PARKED, until_ms, self._arm), end_ms)
         return sweep
 
-    def _each(
-        self, sweep: Sweep, state: StoredState, until_ms: int, end_ms: int, process: Callable[[Sweep, StoredTask], None]
-    ) -> None:
-        """Process the tasks in a state that are due by a time: the soonest first, then those that waited longest.
+    def _process_all(self, tasks: "_Pass", end_ms: int) -> None:
+        """Process the soonest tasks first, then those that have waited longest.
 
         Where there are more than one sweep can process, half of the time goes to the soonest. The other half goes on
         where the last sweep was interrupted, so that tasks which cannot be processed now do not starve the others.
         """
+        cursor = self._process_from(None, tasks, (self._now_ms() + end_ms) // 2)
+        if cursor is not None:
+            bookmark = self._task_store.bookmark(tasks.state)
+            cursor = self._process_from(cursor if bookmark is None else max(cursor, bookmark), tasks, end_ms)
+            self._task_store.set_bookmark(tasks.state, cursor)
 
-        def walk(place: Cursor | None, walk_end_ms: int) -> Cursor | None:
-            return self._walk(place, sweep=sweep, state=state, until_ms=until_ms, end_ms=walk_end_ms, process=process)
-
-        place = walk(None, (self._now_ms() + end_ms) // 2)
-        if place is not None:
-            bookmark = self._task_store.bookmark(state)
-            self._task_store.set_bookmark(state, walk(place if bookmark is None else max(place, bookmark), end_ms))
-
-    def _walk(  # noqa: PLR0913 - of one caller
-        self,
-        place: Cursor | None,
-        *,
-        sweep: Sweep,
-        state: StoredState,
-        until_ms: int,
-        end_ms: int,
-        process: Callable[[Sweep, StoredTask], None],
-    ) -> Cursor | None:
-        """Process tasks from a place on; return where to go on if it was interrupted, None if it reached the end.
+    def _process_from(self, after: Cursor | None, tasks: "_Pass", end_ms: int) -> Cursor | None:
+        """Process tasks from a cursor on; return where to go on if it was interrupted, None if it reached the end.
 
         The overdue ones of a page are counted, whether or not there is time to process them.
         """
-
-        def is_over() -> bool:
-            # Where nothing can be started, each attempt would cost two writes.
-            return self._now_ms() >= end_ms or (state is StoredState.PARKED and sweep.refused)
-
-        def visit(record: StoredTask) -> bool:
-            """Process a task, and tell whether there was time."""
-            if record.state is not state:  # the index is a moment behind the table
-                return True
-            if self._now_ms() - record.task.expected_ms >= OVERDUE_MS:
-                sweep.count_overdue(record.task.id)
-            if is_over():
-                return False
-            try:
-                process(sweep, record)
-            except (BotoCoreError, ClientError, UnavailableError) as error:
-                reason = code(error) if isinstance(error, BotoCoreError | ClientError) else str(error)
-                about = {"task_id": record.task.id}
-                _logger.warning("A task has to wait for the next sweep: %s", reason, extra=about)
-            return True
-
-        while found := self._task_store.due(state, until_ms=until_ms, after=place, limit=_LIMIT):
-            records = list(self._task_store.get_all([entry.task_id for entry in found]))
-            in_time = run_all(visit, records, threads=self._threads)
+        while found := self._task_store.due(tasks.state, until_ms=tasks.until_ms, after=after, limit=_LIMIT):
+            records = list(self._task_store.get_all([cursor.task_id for cursor in found]))
+            in_time = run_all(lambda record: self._visit(record, tasks, end_ms), records, threads=self._threads)
             if not all(in_time):
                 # By its id, too: more tasks may be due at one time than a sweep can process.
-                first = found.index(next(one for one in found if one.task_id == records[in_time.index(False)].task.id))
-                return found[first - 1] if first else place or Cursor(found[0].due_ms, "")
-            place = found[-1]  # also if nothing could be done: a task that has to wait must not hide those behind it
+                left = records[in_time.index(False)].task.id
+                first = next(index for index, cursor in enumerate(found) if cursor.task_id == left)
+                return found[first - 1] if first else after or Cursor(found[0].due_ms, "")
+            after = found[-1]  # also if nothing could be done: a task that has to wait must not hide those behind it
         return None
+
+    def _visit(self, record: StoredTask, tasks: "_Pass", end_ms: int) -> bool:
+        """Process a task, and tell whether there was time."""
+        if record.state is not tasks.state:  # the index is a moment behind the table
+            return True
+        sweep = tasks.sweep
+        if self._now_ms() - record.task.expected_ms >= OVERDUE_MS:
+            sweep.count_overdue(record.task.id)
+        # Where nothing can be started, each attempt would cost two writes.
+        if self._now_ms() >= end_ms or (tasks.state is StoredState.PARKED and sweep.refused):
+            return False
+        try:
+            tasks.process(sweep, record)
+        except UnavailableError as error:
+            _logger.warning("A task has to wait for the next sweep: %s", error, extra={"task_id": record.task.id})
+        return True
 
     def _arm(self, sweep: Sweep, record: StoredTask) -> None:
         """Start the timer of a parked task; if that is rejected, the next sweep tries again.
@@ -197,8 +218,8 @@ class Sweeper:
                 return
         try:
             self._timer.start(record.task)
-        except (BotoCoreError, ClientError) as error:
-            sweep.refused = sweep.refused or code(error) in _REFUSALS
+        except ServiceError as error:
+            sweep.refused = sweep.refused or error.code in _REFUSALS
             marked = replace(record, state=StoredState.SCHEDULED)
             self._task_store.transition(marked, StoredState.PARKED, now_ms=self._now_ms(), attempted=True)
             raise
@@ -208,24 +229,24 @@ class Sweeper:
         """Find out why a task is overdue, and do what is left to do."""
         task = record.task
         now_ms = self._now_ms()
-        late_ms = now_ms - task.expected_ms
-        if late_ms < LOOK_MS:
+        if now_ms - task.expected_ms < LOOK_MS:
             return
         outcome, ended_ms = self._timer.outcome(task)
-        if outcome is ExecutionOutcome.PUBLISHED:
-            if self._recorder.record_open(record, Emission(task.payload, ended_ms or now_ms)):
-                sweep.count("recorded")
-        elif outcome is ExecutionOutcome.MISSING:
-            # Under the same name, so that it does not matter whether it was never started, is being started by another
-            # sweep, or is not known yet: the name is good for one execution.
-            self._timer.start(task)
-            sweep.count("rearmed")
-        elif outcome is not ExecutionOutcome.RUNNING and late_ms > GIVE_UP_MS and record.rearmed >= LEAST_TIMERS:
-            if self._task_store.transition(record, StoredState.FAILED, now_ms=now_ms):
-                sweep.count("failed")
-                _logger.error("A task failed: its message was not published for a day.", extra={"task_id": task.id})
-        elif outcome is not ExecutionOutcome.RUNNING:
-            self._rearm(sweep, record, now_ms, outcome)
+        match decide(record, outcome, now_ms=now_ms):
+            case Action.WAIT:
+                pass
+            case Action.RECORD:
+                if self._recorder.record_open(record, Emission(task.payload, ended_ms or now_ms)):
+                    sweep.count("recorded")
+            case Action.START:
+                self._timer.start(task)
+                sweep.count("rearmed")
+            case Action.FAIL:
+                if self._task_store.transition(record, StoredState.FAILED, now_ms=now_ms):
+                    sweep.count("failed")
+                    _logger.error("A task failed: its message was not published for a day.", extra={"task_id": task.id})
+            case Action.REARM:
+                self._rearm(sweep, record, now_ms, outcome)
 
     def _rearm(self, sweep: Sweep, record: StoredTask, now_ms: int, outcome: ExecutionOutcome) -> None:
         """Start the next timer of a task whose timer has died; it does the waiting between two attempts.

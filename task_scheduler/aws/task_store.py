@@ -15,10 +15,11 @@ from botocore.exceptions import ClientError
 
 from task_scheduler import timestamps
 from task_scheduler.aws.batch_get import items_of
-from task_scheduler.aws.clients import code
+from task_scheduler.aws.errors import code, translates
 from task_scheduler.aws.schema import BUCKET, BY_DUE, DUE_ID, EXPIRES_AT, TASK_ID
 from task_scheduler.engine import Cursor, IdempotencyKey, TaskQuery
 from task_scheduler.task import Status, Task
+from task_scheduler.timestamps import DAY_S
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,12 +30,14 @@ SHARDS: Final = 8
 
 _EARLIEST_MS: Final = timestamps.parse("0001-01-01")
 _LATEST_MS: Final = timestamps.parse("9999-12-31")
-_DAY_S: Final = 86_400
 _CONFLICT_PAUSES_S: Final = (0.05, 0.1, 0.2)
-_EXTRA_S: Final = 3 * _DAY_S  # a task ends within a day or so of its due time, or it has failed
+_EXTRA_S: Final = 3 * DAY_S  # a task ends within a day or so of its due time, or it has failed
 _YES: Final = {"N": "1"}
 _NO: Final = {"N": "0"}
 _COUNTED_AT_ONCE: Final = 1_000  # tasks that one query counts: 18 read request units or so
+
+
+_translated: Final = translates("The table of tasks")
 
 
 class StoredState(StrEnum):
@@ -91,7 +94,7 @@ class KeyHolder:
 
 
 class TaskStore:
-    """The tasks table. Calls raise botocore's errors."""
+    """The tasks table. Calls raise ServiceError."""
 
     def __init__(
         self,
@@ -104,10 +107,11 @@ class TaskStore:
     ) -> None:
         self._client = client
         self._table = table
-        self._retention_s = retention_days * _DAY_S
+        self._retention_s = retention_days * DAY_S
         self._shards = shards
         self._sleep = sleep
 
+    @_translated
     def claim_key(self, key: IdempotencyKey, task: Task) -> KeyHolder | None:
         """Claim a key for a task that is about to be put; return None, or the one that holds the key already.
 
@@ -128,6 +132,7 @@ class TaskStore:
         holder = KeyHolder(item["task"]["S"], item["fingerprint"]["S"])
         return None if holder.task_id == task.id else holder
 
+    @_translated
     def take_over_key(self, key: IdempotencyKey, holder: KeyHolder, task: Task, state: StoredState) -> bool:
         """Store a new task, and give it a key whose task is gone; False if that has changed meanwhile.
 
@@ -143,27 +148,35 @@ class TaskStore:
             self._key_update(key.name, holder.task_id, {EXPIRES_AT: self._outliving(task), **new_holder}),
         )
 
+    @_translated
     def prolong_key(self, name: str, task: Task) -> None:
         """Let the key of a task that gets a later due time live as long as the task."""
         self._write(self._key_update(name, task.id, {EXPIRES_AT: self._outliving(task)}))
 
+    @_translated
     def put(self, task: Task, state: StoredState, *, key: str | None = None) -> bool:
         """Store a new task, and a row for each of its tags; False if there is an item with its id already."""
         return self._write(self._new({TASK_ID: {"S": task.id}, **self._attributes(task, state, key)}), task)
 
+    @_translated
     def get(self, task_id: str) -> StoredTask | None:
         """Return a task as it is now."""
         item = self._item(task_id)
         return None if item is None or "state" not in item else _record(item)
 
+    @_translated
     def transition(self, record: StoredTask, state: StoredState, *, now_ms: int, attempted: bool = False) -> bool:
         """Take a task from the state and revision of `record` to `state`; False if it has changed meanwhile.
 
         With `attempted`, it is noted that a start of this revision was attempted.
         """
-        changes = {"attempted": _YES} if attempted else {}
-        return self._update(record, state, changes, ended_ms=None if state in OPEN else now_ms)
+        task_id = record.task.id
+        changes = self._in_state(state, task_id) if state in OPEN else self._ending(state, task_id, now_ms)
+        if attempted:
+            changes["attempted"] = _YES
+        return self._update(record, changes)
 
+    @_translated
     def rearm(self, record: StoredTask, *, entered: bool = False) -> StoredTask | None:
         """Give a task its next revision, and so the name of a new timer; None if it has changed meanwhile.
 
@@ -173,10 +186,14 @@ class TaskStore:
         task = replace(record.task, revision=record.task.revision + 1)
         entered = entered or record.entered
         renewed = replace(record, task=task, state=StoredState.SCHEDULED, rearmed=record.rearmed + 1, entered=entered)
-        changes = {"revision": {"N": str(task.revision)}, "rearmed": {"N": str(renewed.rearmed)}}
+        changes = {
+            **self._in_state(renewed.state, task.id),
+            "revision": _number(task.revision),
+            "rearmed": _number(renewed.rearmed),
+        }
         if entered:
             changes["entered"] = _YES
-        return renewed if self._update(record, StoredState.SCHEDULED, changes) else None
+        return renewed if self._update(record, changes) else None
 
     def mark_emitted_request(
         self, task_id: str, *, emitted_ms: int, unchanged: StoredTask | None = None, until: int = 0
@@ -186,64 +203,40 @@ class TaskStore:
         With `unchanged` it works only if the task still has that revision, which is then kept `until` a time at least,
         in seconds since the Unix epoch.
         """
-        names = {"#state": "state", "#ended": "ended", "#bucket": BUCKET}
-        values = self._ending(StoredState.EMITTED, task_id, emitted_ms)
-        condition = f"attribute_exists({TASK_ID}) AND #state <> :state"
+        ending = self._ending(StoredState.EMITTED, task_id, emitted_ms)
+        expected = {}
         if unchanged is not None:
-            names["#revision"] = "revision"
-            values |= {
-                ":revision": {"N": str(unchanged.task.revision)},
-                ":expires": {"N": str(max(int(values[":expires"]["N"]), until))},
-            }
-            condition += " AND #revision = :revision"
-        return {
-            "TableName": self._table,
-            "Key": {TASK_ID: {"S": task_id}},
-            "UpdateExpression": f"SET #state = :state, #ended = :ended, #bucket = :bucket, {EXPIRES_AT} = :expires",
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": values,
-        }
+            expected["revision"] = _number(unchanged.task.revision)
+            ending[EXPIRES_AT] = _number(max(int(ending[EXPIRES_AT]["N"]), until))
+        condition = f"attribute_exists({TASK_ID}) AND #state <> :state"
+        return self._update_request(task_id, ending, expected=expected, condition=condition)
 
+    @_translated
     def reschedule(self, record: StoredTask, new: Task, state: StoredState) -> bool:
         """Replace the task of `record` by its next revision; False where it has moved on meanwhile."""
-        update: UpdateTypeDef = {
-            "TableName": self._table,
-            "Key": {TASK_ID: {"S": new.id}},
-            "UpdateExpression": "SET #state = :state, due = :due, #revision = :next, #event = :event,"
-            f" #bucket = :bucket, {DUE_ID} = :due_id, #changed = :changed,"
-            " rearmed = :no, attempted = :no",
-            "ConditionExpression": "#state = :from AND #revision = :revision",
-            "ExpressionAttributeNames": {
-                "#state": "state",
-                "#revision": "revision",
-                "#event": "event",
-                "#bucket": BUCKET,
-                "#changed": "changed",
-            },
-            "ExpressionAttributeValues": {
-                ":from": {"S": record.state},
-                ":revision": {"N": str(record.task.revision)},
-                ":state": {"S": state},
-                ":due": {"N": str(new.due_ms)},
-                ":next": {"N": str(new.revision)},
-                ":event": {"S": new.payload},
-                ":bucket": {"S": self._bucket(state, new.id)},
-                ":due_id": {"S": _due_id(new.due_ms, new.id)},
-                ":changed": {"N": str(new.changed_ms)},
-                ":no": _NO,
-            },
+        changes = {
+            **self._in_state(state, new.id),
+            "due": _number(new.due_ms),
+            DUE_ID: {"S": _due_id(new.due_ms, new.id)},
+            "revision": _number(new.revision),
+            "event": {"S": new.payload},
+            "changed": _number(new.changed_ms),
+            "rearmed": _NO,
+            "attempted": _NO,
         }
-        return self._write({"Update": update}, new)
+        return self._update(record, changes, new)
 
+    @_translated
     def due(self, state: StoredState, *, until_ms: int, after: Cursor | None, limit: int) -> list[Cursor]:
         """Return the `limit` soonest tasks after a place that are in `state` and due by a time."""
         return self._merge([state], _first(None, after), _due_id(until_ms + 1, ""), limit)
 
+    @_translated
     def soonest(self, state: StoredState) -> list[Cursor]:
         """Return the task in a state that is due first, if there is one."""
         return self._merge([state], _first(None, None), _due_id(_LATEST_MS, ""), 1)
 
+    @_translated
     def counts(self, states: Iterable[StoredState]) -> Iterator[int]:
         """Yield how many tasks in these states each of a row of queries finds, to be added up."""
         for bucket in (f"{state}#{shard}" for state in states for shard in range(self._shards)):
@@ -264,6 +257,7 @@ class TaskStore:
                     break
                 start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
+    @_translated
     def find(self, query: TaskQuery, *, limit: int) -> list[Cursor]:
         """Return the `limit` soonest tasks that the index knows to match a query, but for a status beside a tag."""
         if query.tag:
@@ -273,15 +267,19 @@ class TaskStore:
         last = _due_id(_LATEST_MS if query.to_ms is None else max(query.to_ms, _EARLIEST_MS), "")
         return self._merge(prefixes, _first(query.from_ms, query.after), last, limit)
 
+    @_translated
     def get_all(self, task_ids: Sequence[str]) -> Iterator[StoredTask]:
         """Yield the tasks of these ids as they are now, in this order, without those that are not there."""
-        return map(_record, items_of(self._client, self._table, task_ids, sleep=self._sleep))
+        for item in items_of(self._client, self._table, task_ids, sleep=self._sleep):
+            yield _record(item)
 
+    @_translated
     def bookmark(self, name: str) -> Cursor | None:
         """Return the place that was stored under a name, None if there is none."""
         item = self._item(_bookmark_id(name))
         return _place(item["place"]["S"]) if item and item["place"]["S"] else None
 
+    @_translated
     def set_bookmark(self, name: str, place: Cursor | None) -> None:
         """Store a place under a name, or none."""
         text = _due_id(place.due_ms, place.task_id) if place else ""
@@ -358,14 +356,13 @@ class TaskStore:
     def _attributes(self, task: Task, state: StoredState, key: str | None) -> dict[str, Any]:
         """Return all of a new task but its id."""
         return {
-            "state": {"S": state},
-            "due": {"N": str(task.due_ms)},
-            "revision": {"N": str(task.revision)},
-            "created": {"N": str(task.created_ms)},
+            **self._in_state(state, task.id),
+            "due": _number(task.due_ms),
+            "revision": _number(task.revision),
+            "created": _number(task.created_ms),
             "event": {"S": task.payload},
-            "changed": {"N": str(task.changed_ms)},
+            "changed": _number(task.changed_ms),
             **({"key": {"S": key}} if key is not None else {}),
-            BUCKET: {"S": self._bucket(state, task.id)},
             DUE_ID: {"S": _due_id(task.due_ms, task.id)},
         }
 
@@ -382,64 +379,47 @@ class TaskStore:
 
     def _key_update(self, name: str, holder_id: str, values: Mapping[str, Any]) -> "TransactWriteItemTypeDef":
         """Return the update of attributes of a key, if it still has this holder."""
-        update: UpdateTypeDef = {
+        return {"Update": self._update_request(_key_id(name), values, expected={"task": {"S": holder_id}})}
+
+    def _update_request(
+        self, item_id: str, changes: Mapping[str, Any], *, expected: Mapping[str, Any], condition: str = ""
+    ) -> "UpdateTypeDef":
+        """Return the conditional write of attributes, if others have the expected values and the condition holds."""
+        conditions = [condition] if condition else []
+        return {
             "TableName": self._table,
-            "Key": {TASK_ID: {"S": _key_id(name)}},
-            "UpdateExpression": "SET " + ", ".join(f"#{field} = :{field}" for field in values),
-            "ConditionExpression": "#holder = :holder",
-            "ExpressionAttributeNames": {"#holder": "task", **{f"#{field}": field for field in values}},
+            "Key": {TASK_ID: {"S": item_id}},
+            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            "ConditionExpression": " AND ".join([*conditions, *(f"#{name} = :expected_{name}" for name in expected)]),
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*changes, *expected)},
             "ExpressionAttributeValues": {
-                ":holder": {"S": holder_id},
-                **{f":{field}": value for field, value in values.items()},
+                **{f":{name}": value for name, value in changes.items()},
+                **{f":expected_{name}": value for name, value in expected.items()},
             },
         }
-        return {"Update": update}
 
     def _outliving(self, task: Task) -> dict[str, str]:
         """Return when a row that goes with a task expires, which is after the task itself has."""
-        return {"N": str(int(task.expected_ms / 1000 + self._retention_s) + _EXTRA_S)}
+        return _number(int(task.expected_ms / 1000 + self._retention_s) + _EXTRA_S)
 
-    def _update(
-        self, record: StoredTask, state: StoredState, changed: Mapping[str, Any], *, ended_ms: int | None = None
-    ) -> bool:
-        """Change the state and other attributes of a task, if it still has the state and revision of `record`."""
-        task = record.task
-        values: dict[str, Any] = {
-            ":from": {"S": record.state},
-            ":revision": {"N": str(task.revision)},
-            ":state": {"S": state},
-            ":bucket": {"S": self._bucket(state, task.id)},
-        }
-        names = {"#state": "state", "#revision": "revision", "#bucket": BUCKET}
-        changes = ["#state = :state", "#bucket = :bucket"]
-        if ended_ms is not None:
-            changes += ["#ended = :ended", f"{EXPIRES_AT} = :expires"]
-            names["#ended"] = "ended"
-            values |= self._ending(state, task.id, ended_ms)
-        for name, value in changed.items():
-            names[f"#{name}"] = name
-            values[f":new_{name}"] = value
-            changes.append(f"#{name} = :new_{name}")
-        update: UpdateTypeDef = {
-            "TableName": self._table,
-            "Key": {TASK_ID: {"S": task.id}},
-            "UpdateExpression": "SET " + ", ".join(changes),
-            "ConditionExpression": "#state = :from AND #revision = :revision",
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": values,
-        }
-        return self._write({"Update": update})
+    def _update(self, record: StoredTask, changes: Mapping[str, Any], tagged: Task | None = None) -> bool:
+        """Change attributes of a task, if it still has the state and revision of `record` (optimistic concurrency)."""
+        expected = {"state": {"S": record.state}, "revision": _number(record.task.revision)}
+        return self._write({"Update": self._update_request(record.task.id, changes, expected=expected)}, tagged)
 
     def _bucket(self, prefix: str, task_id: str) -> str:
         return f"{prefix}#{zlib.crc32(task_id.encode()) % self._shards}"
 
+    def _in_state(self, state: StoredState, task_id: str) -> dict[str, Any]:
+        return {"state": {"S": state}, BUCKET: {"S": self._bucket(state, task_id)}}
+
     def _ending(self, state: StoredState, task_id: str, ended_ms: int) -> dict[str, Any]:
-        return {
-            ":state": {"S": state},
-            ":bucket": {"S": self._bucket(state, task_id)},
-            ":ended": {"N": str(ended_ms)},
-            ":expires": {"N": str(int(ended_ms / 1000 + self._retention_s))},
-        }
+        expires_s = int(ended_ms / 1000 + self._retention_s)
+        return {**self._in_state(state, task_id), "ended": _number(ended_ms), EXPIRES_AT: _number(expires_s)}
+
+
+def _number(value: int) -> dict[str, str]:
+    return {"N": str(value)}
 
 
 def _due_id(due_ms: int, task_id: str) -> str:

@@ -142,7 +142,7 @@ class Simulation:
         )
 
     def recorder(self) -> Recorder:
-        return Recorder(self._dynamodb, self.task_store(), self.log(), now_ms=self.clock, metrics=NullMetrics())  # type: ignore[arg-type]  # the same
+        return Recorder(self.task_store(), self.log(), now_ms=self.clock, metrics=NullMetrics())
 
     def sweeper(self) -> Sweeper:
         return Sweeper(
@@ -193,7 +193,7 @@ class Simulation:
 
     def sweep(self) -> None:
         """Sweep once; an error of a service ends a sweep, and the next one goes on."""
-        with suppress(BotoCoreError, ClientError):
+        with suppress(UnavailableError):
             self.sweeper().sweep(end_ms=self.clock() + _SWEEP_MS)
 
     def list_open(self, *expected: str) -> None:

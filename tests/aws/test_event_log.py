@@ -133,7 +133,7 @@ def test_a_clock_that_is_behind_hides_no_event(world: World, emissions: list[Emi
     """A millisecond is enough where a minute ends: the checkpoint of the minute before is made last."""
     log = EventLog(world.dynamodb, "events", "tasks", retention_days=7, now_ms=lambda: world.clock.ms - 60_000)
     assert all(world.recorder.record(emissions[:5]))
-    behind = Recorder(world.dynamodb, world.task_store, log, now_ms=world.clock, metrics=world.observed)
+    behind = Recorder(world.task_store, log, now_ms=world.clock, metrics=world.observed)
     assert all(behind.record(emissions[5:]))
     assert world.log.clamp(0) == 0
     assert sequences(world) == list(range(1, 11))

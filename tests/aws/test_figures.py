@@ -9,8 +9,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from task_scheduler.aws import clients
+from task_scheduler.aws.errors import ServiceError
 from task_scheduler.aws.metrics import CloudWatchMetrics, metrics_with_throttle_hook
-from task_scheduler.aws.pending_count import Census
+from task_scheduler.aws.pending_count import PendingCount
 from task_scheduler.aws.task_store import StoredState
 from task_scheduler.metrics import COUNTERS, DISTRIBUTIONS, GAUGES, Metric
 from task_scheduler.task import changed_task
@@ -132,12 +133,12 @@ def test_a_change_is_neither_scheduled_nor_cancelled_and_counts_its_lateness_fro
 
 
 def test_what_is_scheduled_is_counted_at_once_where_it_is_little(world: World) -> None:
-    census = Census(world.task_store)
-    assert census.count_on() == 0
+    pending_count = PendingCount(world.task_store)
+    assert pending_count.count_on() == 0
     for number in range(1, 21):
         world.task_store.put(world.new_task(number=number), StoredState.PARKED if number % 2 else StoredState.SCHEDULED)
     asyncio.run(world.engine.cancel(world.new_task(number=1).id))
-    assert census.count_on() == 19
+    assert pending_count.count_on() == 19
 
 
 def test_what_is_scheduled_is_counted_part_by_part_where_it_is_much(
@@ -147,11 +148,11 @@ def test_what_is_scheduled_is_counted_part_by_part_where_it_is_much(
     monkeypatch.setattr("task_scheduler.aws.task_store._COUNTED_AT_ONCE", 1)
     for number in range(1, 61):
         world.task_store.put(world.new_task(number=number), StoredState.SCHEDULED)
-    census = Census(world.task_store)
+    pending_count = PendingCount(world.task_store)
     seen = []
     for _ in range(12):
         world.faults.calls.clear()
-        seen.append(census.count_on())
+        seen.append(pending_count.count_on())
         assert world.faults.calls["query"] <= 24
     assert seen[:2] == [None, None]
     assert {60} == set(seen) - {None}
@@ -160,11 +161,11 @@ def test_what_is_scheduled_is_counted_part_by_part_where_it_is_much(
 def test_a_count_that_fails_begins_anew(world: World) -> None:
     for number in range(1, 11):
         world.task_store.put(world.new_task(number=number), StoredState.SCHEDULED)
-    census = Census(world.task_store)
+    pending_count = PendingCount(world.task_store)
     world.faults.plan("query", *["fine"] * 9, "throttled")
-    with pytest.raises(Exception, match="ThrottlingException"):
-        census.count_on()
-    assert census.count_on() == 10
+    with pytest.raises(ServiceError):
+        pending_count.count_on()
+    assert pending_count.count_on() == 10
 
 
 def test_every_metric_is_of_one_kind() -> None:

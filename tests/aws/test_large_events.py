@@ -89,7 +89,7 @@ def test_what_another_has_recorded_is_recorded_once(world: World) -> None:
 
 def test_a_task_is_kept_for_as_long_as_its_event(world: World) -> None:
     brief = TaskStore(world.dynamodb, "tasks", retention_days=1)
-    recorder = Recorder(world.dynamodb, brief, world.log, now_ms=world.clock, metrics=world.observed)
+    recorder = Recorder(brief, world.log, now_ms=world.clock, metrics=world.observed)
     tasks = [exactly(world, LARGE, number=1), exactly(world, 300, number=2)]
     for task in tasks:
         run(world.engine.schedule(task))

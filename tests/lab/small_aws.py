@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from lab.chaos.aws.driver import AGAIN, AT_ONCE
 from lab.chaos.aws.nemesis import Kind, Plan
@@ -19,6 +19,7 @@ from lab.support.workload import scripts
 from task_scheduler.api.apigateway import handler
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import Context
+from task_scheduler.engine import UnavailableError
 from tests.support.gateway import LateApplication
 from tests.support.world import CrashError, Faults, World, refusal
 
@@ -162,12 +163,12 @@ class SmallAws(httpx.AsyncBaseTransport):
         swept_ms = self.world.clock()
         while True:
             await asyncio.sleep(_TICK_S)
-            with suppress(CrashError, BotoCoreError, ClientError):  # what was not recorded is delivered again
+            with suppress(CrashError, UnavailableError):  # what was not recorded is delivered again
                 self.world.deliver()
             self.world.machine.run()  # afterwards: what goes out now is on its way until the next turn
             if self.world.clock() > swept_ms + _SWEEP_S * 1000:
                 swept_ms = self.world.clock()
-                with suppress(CrashError, BotoCoreError, ClientError):  # the next sweep goes on
+                with suppress(CrashError, UnavailableError):  # the next sweep goes on
                     self.world.sweep()
 
     async def _listen(self, http: httpx.AsyncClient) -> None:

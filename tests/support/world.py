@@ -169,7 +169,7 @@ class World:
             metrics=self.observed,
             sleep=self.clock.sleep,
         )
-        self.recorder = Recorder(tables, self.task_store, self.log, now_ms=self.clock, metrics=self.observed)  # type: ignore[arg-type]  # the same
+        self.recorder = Recorder(self.task_store, self.log, now_ms=self.clock, metrics=self.observed)
         self.sweeper = Sweeper(
             self.task_store, timer, self.recorder, arming_window_days=arming_window_days, now_ms=self.clock, threads=1
         )

@@ -89,7 +89,7 @@ class Account:
         self.engine = AwsEngine(
             self.task_store, timer, log, arming_window_days=360, now_ms=self._now, metrics=NullMetrics()
         )
-        self.recorder = Recorder(dynamodb, self.task_store, log, now_ms=self._now, metrics=NullMetrics())
+        self.recorder = Recorder(self.task_store, log, now_ms=self._now, metrics=NullMetrics())
         self.sweeper = Sweeper(
             self.task_store, timer, self.recorder, arming_window_days=360, now_ms=self._now, threads=1
         )
