@@ -10,7 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from task_scheduler import timestamps
-from task_scheduler.wall_clock import find_zone
+from task_scheduler.time_zones import find_zone
 
 HORIZON_MS: Final = 3_653 * 86_400_000
 """Ten years with their leap days."""

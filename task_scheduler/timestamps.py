@@ -8,12 +8,11 @@ from math import ceil
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from task_scheduler.wall_clock import instant_ms
-
 DAY_S: Final = 86_400
 DAY_MS: Final = 86_400_000
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH: Final = _EPOCH.replace(tzinfo=None)  # what a wall clock shows has no offset
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _EARLIEST_MS: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _LATEST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
@@ -48,7 +47,8 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": DAY_S}
 def parse(text: str, zone: ZoneInfo | None = None) -> int:
     """Return the first millisecond since the epoch that is not before the ISO 8601 `text`.
 
-    With a zone, it is the time that clocks show there (see wall_clock.instant_ms); else no offset means UTC.
+    With a zone, it is the time that clocks show there: the earlier one of a time that they show twice, and the first
+    moment after a gap for one that they skip. Without, no offset means UTC.
     Raises ValueError with a clause that completes "timestamp ...".
     """
     match = _TIMESTAMP.fullmatch(text) if len(text) <= _MAX_LENGTH else None
@@ -66,7 +66,7 @@ def parse(text: str, zone: ZoneInfo | None = None) -> int:
     except ValueError as error:
         raise ValueError(f"is not a date and time that exists ({error}); write it {_EXAMPLE}") from None
     ms = _in_range(-(-1000 * (days * 86_400 * _SECOND + clock - offset) // _SECOND))
-    return ms if zone is None else _in_range(instant_ms(ms, zone))
+    return ms if zone is None else _in_range(_instant_ms(ms, zone))
 
 
 @lru_cache(maxsize=64)  # an answer, and the event in it, name one moment several times
@@ -96,6 +96,36 @@ def parse_duration(value: object) -> int:
     if seconds < 0:
         raise ValueError("must not be negative")
     return ceil(seconds * 1000)
+
+
+def _instant_ms(wall_ms: int, zone: ZoneInfo) -> int:
+    """Return when the clocks of a zone show a time; both in milliseconds, as if the wall clock were in UTC.
+
+    A time that they show twice is the earlier one; one that they skip is the first moment after the gap.
+    """
+    second, millisecond = divmod(wall_ms, 1000)
+    wall = _NAIVE_EPOCH + timedelta(seconds=second)
+    # PEP 495: of two meanings fold=0 is the earlier; in a gap it goes by the offset before, and fold=1 by that after.
+    before, after = (_seconds(wall.replace(tzinfo=zone, fold=fold).utcoffset()) for fold in (0, 1))
+    if after <= before:
+        return (second - before) * 1000 + millisecond
+    early, late = second - after, second - before
+    while late - early > 1:  # the clocks jump after `early`, and have jumped at `late`
+        middle = (early + late) // 2
+        if _offset_at(middle, zone) == before:
+            early = middle
+        else:
+            late = middle
+    return late * 1000
+
+
+def _offset_at(second: int, zone: ZoneInfo) -> int:
+    utc = _NAIVE_EPOCH + timedelta(seconds=second)
+    return (zone.fromutc(utc.replace(tzinfo=zone)).replace(tzinfo=None) - utc) // timedelta(seconds=1)
+
+
+def _seconds(offset: timedelta | None) -> int:
+    return (offset or timedelta()) // timedelta(seconds=1)
 
 
 def _date(match: re.Match[str]) -> date:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Never, Self
 
 from task_scheduler.cli.output import as_json, iso
-from task_scheduler.wall_clock import find_zone
+from task_scheduler.time_zones import find_zone
 
 if TYPE_CHECKING:
     from task_scheduler.client import Task

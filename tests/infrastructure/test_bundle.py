@@ -95,7 +95,7 @@ def test_each_function_starts_with_what_it_carries_and_what_lambda_has(stack: Sy
 
 
 def test_the_functions_know_time_zones_where_the_machine_does_not(stack: Synthesis) -> None:
-    script = "from task_scheduler.wall_clock import find_zone; print(find_zone('Europe/Berlin'))"
+    script = "from task_scheduler.time_zones import find_zone; print(find_zone('Europe/Berlin'))"
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-B", "-S", "-c", script],
         cwd=stack.code(),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from task_scheduler import timestamps
-from task_scheduler.wall_clock import find_zone
+from task_scheduler.time_zones import find_zone
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_newest_rules_win(tmp_path: Path, version: str | None, offset: str) 
     if version is None:
         (tmp_path / "tzdata.zi").unlink()
     script = (
-        "from datetime import datetime; from task_scheduler.wall_clock import find_zone;"
+        "from datetime import datetime; from task_scheduler.time_zones import find_zone;"
         "print(datetime(2026, 12, 1, 9, tzinfo=find_zone('America/Vancouver')).isoformat())"
     )
     done = subprocess.run(  # noqa: S603 - our own
