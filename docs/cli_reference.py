@@ -5,7 +5,7 @@ from typing import Any, Final
 import click
 
 from docs.markdown import table
-from task_scheduler.cli import PROGRAM
+from task_scheduler.cli.main import PROGRAM
 
 _WORDS: Final[tuple[tuple[type[click.ParamType[Any]], str], ...]] = (
     (click.types.IntParamType, "number"),

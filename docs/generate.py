@@ -14,7 +14,7 @@ from docs.api_reference import api_reference
 from docs.cli_reference import cli_reference
 from lab.bench import capacity
 from task_scheduler.api.routes import openapi
-from task_scheduler.cli import app
+from task_scheduler.cli.main import app
 
 DOCS: Final = Path(__file__).resolve().parent
 

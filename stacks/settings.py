@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
 from task_scheduler.cdk.endpoints import SUBSCRIBERS, host_of, subscription_protocol
+from task_scheduler.contract import EVENT_RETENTION_DAYS, TASK_RETENTION_DAYS
 
 PREFIX: Final = "scheduler:"
 """Of a setting in the CDK context."""
@@ -129,10 +130,10 @@ class Settings:
 
     log_retention_days: int = _setting(30, _one_of(*_LOG_RETENTIONS))
 
-    task_retention_days: int = _setting(30, _whole(1, 3650))
+    task_retention_days: int = _setting(TASK_RETENTION_DAYS, _whole(1, 3650))
     """How long an emitted, cancelled or failed task can still be looked up."""
 
-    event_retention_days: int = _setting(7, _whole(1, 3650))
+    event_retention_days: int = _setting(EVENT_RETENTION_DAYS, _whole(1, 3650))
     """How long an emitted event can be replayed from `GET /events`."""
 
     arming_window_days: float = _setting(1.0, _number(1 / 86_400, 360))

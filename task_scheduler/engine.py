@@ -16,9 +16,6 @@ OVERDUE_MS: Final = 60_000
 BATCH_MS: Final = 7_000
 """How long items of a batch are begun: with the last ones, whose calls may be throttled, that makes 12 s at most."""
 
-MAX_BATCH: Final = 100
-"""Items in a batch."""
-
 
 class EngineError(Exception):
     """An engine could not do what was asked; the text is a sentence for the caller."""

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from task_scheduler import timestamps
 from task_scheduler.time_zones import find_zone
+from task_scheduler.timestamps import DAY_MS
 
-HORIZON_MS: Final = 3_653 * 86_400_000
+HORIZON_MS: Final = 3_653 * DAY_MS
 """Ten years with their leap days."""
 
 MAX_EVENT_BYTES: Final = 200_000

@@ -52,7 +52,7 @@ class Api:
         if route is None:
             allowed = ", ".join([*methods, *(["HEAD"] if _of_head(methods, "HEAD") else [])])
             sentence = f"Method {request.method} is not allowed on {request.path[:200]}. Allowed: {allowed}."
-            return error_response(405, [sentence], {"allow": allowed})
+            return error_response(HTTPStatus.METHOD_NOT_ALLOWED, [sentence], {"allow": allowed})
         try:
             if route.requires_secret:
                 authorize(request, self.secrets)
@@ -66,7 +66,7 @@ class Api:
             if response is None:  # known ones are logged where they come from, with what was the matter
                 about = {"task_id": params["task_id"]} if "task_id" in params else None
                 _logger.error("%s %s failed: %s", request.method, template, trace(error), extra=about)  # noqa: TRY400 - see trace
-            response = response or error_response(500, [INTERNAL_ERROR])
+            response = response or error_response(HTTPStatus.INTERNAL_SERVER_ERROR, [INTERNAL_ERROR])
             if route.streams and sse.is_wanted(request) and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 return sse.come_back_later()
             return response
@@ -90,4 +90,4 @@ def trace(error: BaseException) -> str:
 
 
 def _not_found(request: Request) -> Response:
-    return error_response(404, [f"No route {request.path[:200]}."])
+    return error_response(HTTPStatus.NOT_FOUND, [f"No route {request.path[:200]}."])

@@ -1,6 +1,7 @@
 """Which HTTP status each error is answered with."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Final
 
 from task_scheduler.api.response import Response, error_response
@@ -35,18 +36,18 @@ class UnauthorizedError(Exception):
 
 
 _STATUSES: Final[Mapping[type[Exception], int]] = {
-    BadRequestError: 400,
-    InvalidTaskError: 400,
-    UnauthorizedError: 401,
-    TaskNotFoundError: 404,
-    TooLateError: 409,
-    KeyConflictError: 409,
-    KeyOfEndedTaskError: 409,
-    TaskTooLargeError: 413,
-    BodyTooLargeError: 413,
-    UnavailableError: 503,
-    NotAttemptedError: 503,
-    BusyError: 503,
+    BadRequestError: HTTPStatus.BAD_REQUEST,
+    InvalidTaskError: HTTPStatus.BAD_REQUEST,
+    UnauthorizedError: HTTPStatus.UNAUTHORIZED,
+    TaskNotFoundError: HTTPStatus.NOT_FOUND,
+    TooLateError: HTTPStatus.CONFLICT,
+    KeyConflictError: HTTPStatus.CONFLICT,
+    KeyOfEndedTaskError: HTTPStatus.CONFLICT,
+    TaskTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotAttemptedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 

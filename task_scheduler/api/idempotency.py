@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from task_scheduler.api.errors import BadRequestError
+from task_scheduler.contract import IDEMPOTENCY_KEY_HEADER
 from task_scheduler.engine import IdempotencyKey
 
-KEY_HEADER: Final = "idempotency-key"
 _MAX_KEY: Final = 255  # characters
 
 
 def read_key(headers: Mapping[str, str]) -> str | None:
     """Return the Idempotency-Key of a request, None if it has none; raises BadRequestError."""
-    key = headers.get(KEY_HEADER)
+    key = headers.get(IDEMPOTENCY_KEY_HEADER)
     if key is not None and (not 1 <= len(key) <= _MAX_KEY or not key.isascii() or not key.isprintable()):
         raise BadRequestError(f"Idempotency-Key must have 1 to {_MAX_KEY} printable ASCII characters.")
     return key

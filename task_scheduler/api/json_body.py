@@ -5,10 +5,8 @@ from codecs import BOM_UTF8
 from typing import Any, Final, Never
 
 from task_scheduler.api.errors import BadRequestError, BodyTooLargeError
+from task_scheduler.contract import MAX_BODY_BYTES
 from task_scheduler.task import MAX_DEPTH
-
-MAX_BODY_BYTES: Final = 1_048_576
-"""Room for the largest event with every character escaped as text such as \\u00e9 needs it."""
 
 _EXAMPLE: Final = 'such as {"timestamp": "2026-11-21T09:00:00Z", "message": "Hello"}'
 _TOO_DEEP: Final = f"The request body is nested too deeply: at most {MAX_DEPTH} levels are taken."

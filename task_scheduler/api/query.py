@@ -7,10 +7,10 @@ from typing import Final
 
 from task_scheduler import timestamps
 from task_scheduler.api.errors import BadRequestError
+from task_scheduler.contract import MAX_PAGE
 from task_scheduler.engine import Cursor, TaskQuery
 from task_scheduler.task import Status, is_task_id, mistakes_in_tags
 
-MAX_LIMIT: Final = 1_000
 _MAX_CURSOR: Final = 200  # characters
 _MAX_NUMBER: Final = 2**63 - 1
 _MOST_UNKNOWN: Final = 8  # that are named: a request has room for thousands
@@ -50,7 +50,7 @@ class Query:
 
     def limit(self, default: int) -> int:
         """Return how many entries a page may have."""
-        found = self.integer("limit", minimum=1, maximum=MAX_LIMIT)
+        found = self.integer("limit", minimum=1, maximum=MAX_PAGE)
         return default if found is None else found
 
     def tasks(self) -> TaskQuery:

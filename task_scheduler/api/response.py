@@ -26,7 +26,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=lambda: NO_STORE)
 
 
-def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(content: object, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with JSON."""
     body = _encode(content).encode()
     return Response(status=status, body=body, headers={**NO_STORE, **(headers or {})})

@@ -1,9 +1,10 @@
 """The routes: one table of plain functions from a request and an engine to a response."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from importlib import resources
 from typing import Any, Final, cast
 
@@ -15,7 +16,8 @@ from task_scheduler.api.json_body import read_object
 from task_scheduler.api.query import Query, cursor
 from task_scheduler.api.request import Request
 from task_scheduler.api.response import Response, json_response
-from task_scheduler.engine import MAX_BATCH, Engine, EngineError, TaskNotFoundError
+from task_scheduler.contract import LAST_EVENT_ID_HEADER, MAX_BATCH
+from task_scheduler.engine import Engine, EngineError, TaskNotFoundError
 from task_scheduler.task import Status, Task, changed_task, is_task_id, new_task, read_payload
 
 LONG_POLL_S: Final = 22.0
@@ -68,13 +70,11 @@ async def schedule_batch(request: Request, context: Context) -> Response:
     bodies = _array(read_object(request.body), "tasks", "tasks to schedule")
     key = read_key(request.headers)
     now_ms = context.engine.now_ms()
-    results: list[Any] = [_drafted(body, now_ms) for body in bodies]
-    drafts = {index: result for index, result in enumerate(results) if isinstance(result, Task)}
-    keys = [task_key(key, _fields(bodies[index]), index=index) for index in drafts]
-    outcomes = await context.engine.schedule_all(list(drafts.values()), keys)
-    for index, outcome in zip(drafts, outcomes, strict=True):
-        results[index] = outcome
-    return json_response({"results": [_result(result, _scheduled) for result in results]})
+    drafts = [_draft(body, now_ms) for body in bodies]
+    accepted = [(index, draft) for index, draft in enumerate(drafts) if isinstance(draft, Task)]
+    keys = [task_key(key, _fields(bodies[index]), index=index) for index, _ in accepted]
+    outcomes = await context.engine.schedule_all([task for _, task in accepted], keys)
+    return _batch_response(drafts, outcomes, _scheduled)
 
 
 async def cancel(request: Request, context: Context) -> Response:
@@ -96,9 +96,9 @@ async def cancel_batch(request: Request, context: Context) -> Response:
             raise BadRequestError('Give either ids, or one tag such as "user:42".')
         return await _cancel_tagged(body["tag"], context)
     ids = _array(body, "ids", "ids to cancel")
-    results: list[Any] = [_identified(task_id) for task_id in ids]
-    ended = iter(await context.engine.cancel_all([result for result in results if isinstance(result, str)]))
-    return json_response({"results": [_result(next(ended) if isinstance(r, str) else r, _cancelled) for r in results]})
+    known = [_checked_id(task_id) for task_id in ids]
+    outcomes = await context.engine.cancel_all([task_id for task_id in known if isinstance(task_id, str)])
+    return _batch_response(known, outcomes, _cancelled)
 
 
 async def list_tasks(request: Request, context: Context) -> Response:
@@ -138,7 +138,7 @@ async def events(request: Request, context: Context) -> Response:
     before = asked.integer("before")
     limit = asked.limit(_DEFAULT_EVENTS)
     last_event_id = asked.integer("lastEventId")  # as EventSource polyfills send it, to save browsers a preflight
-    if streamed and (header := request.headers.get("last-event-id")):
+    if streamed and (header := request.headers.get(LAST_EVENT_ID_HEADER)):
         last_event_id = asked.number("Last-Event-ID", header)
     asked.check()
     after = after if last_event_id is None else last_event_id
@@ -152,7 +152,7 @@ async def events(request: Request, context: Context) -> Response:
         page = [event for event in page if before is None or event.sequence < before]
     position = page[-1].sequence if page else after or 0
     text = ",".join(map(sse.envelope, page))
-    return Response(status=200, body=f'{{"events":[{text}],"position":{position}}}'.encode())
+    return Response(status=HTTPStatus.OK, body=f'{{"events":[{text}],"position":{position}}}'.encode())
 
 
 async def health(_request: Request, context: Context) -> Response:
@@ -160,12 +160,15 @@ async def health(_request: Request, context: Context) -> Response:
     found = await context.engine.check_health()
     status = "failing" if found.failures else "degraded" if found.warnings else "ok"
     body = {"status": status, "version": __version__, "errors": [*found.failures], "warnings": [*found.warnings]}
-    return json_response({name: value for name, value in body.items() if value}, status=503 if found.failures else 200)
+    return json_response(
+        {name: value for name, value in body.items() if value},
+        status=HTTPStatus.SERVICE_UNAVAILABLE if found.failures else HTTPStatus.OK,
+    )
 
 
 async def contract(_request: Request, _context: Context) -> Response:
     """Show the OpenAPI description of this API."""
-    return Response(status=200, body=openapi())
+    return Response(status=HTTPStatus.OK, body=openapi())
 
 
 ROUTES: Final[Mapping[str, Mapping[str, Route]]] = {
@@ -199,7 +202,7 @@ async def _cancel_tagged(text: str, context: Context) -> Response:
     return json_response({"cancelled": done.cancelled, "not_cancelled": done.not_cancelled, "more": done.more})
 
 
-def _drafted(body: object, now_ms: int) -> Task | Exception:
+def _draft(body: object, now_ms: int) -> Task | Exception:
     if not isinstance(body, dict):
         return BadRequestError("Each task must be an object with a message, and with timestamp or in.")
     try:
@@ -213,7 +216,7 @@ def _fields(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name != "secret"}
 
 
-def _identified(task_id: object) -> str | Exception:
+def _checked_id(task_id: object) -> str | Exception:
     if not isinstance(task_id, str):
         return BadRequestError("Each id must be a string.")
     try:
@@ -229,10 +232,19 @@ def _array(body: Mapping[str, Any], name: str, what: str) -> list[Any]:
     return items
 
 
+def _batch_response(
+    items: Sequence[object], outcomes: Iterable[Task | Exception], show: Callable[[Task], dict[str, Any]]
+) -> Response:
+    """Return the result of each item: its own error, or else the next of the engine's outcomes."""
+    rest = iter(outcomes)
+    results = [_result(item if isinstance(item, Exception) else next(rest), show) for item in items]
+    return json_response({"results": results})
+
+
 def _result(outcome: Task | Exception, show: Callable[[Task], dict[str, Any]]) -> dict[str, Any]:
     """Show one item of a batch as its own request would have been answered."""
     if isinstance(outcome, Task):
-        return {"status": 200, **show(outcome)}
+        return {"status": HTTPStatus.OK, **show(outcome)}
     explained = explain(outcome)
     if explained is None:
         raise outcome

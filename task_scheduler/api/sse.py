@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Final
 
 from task_scheduler.api.request import Request
@@ -36,7 +37,7 @@ def is_wanted(request: Request) -> bool:
 def stream(body: bytes | AsyncIterator[bytes]) -> Response:
     """Return a response that is an event stream; proxies must not hold it back."""
     headers = {**NO_STORE, "x-accel-buffering": "no"}
-    return Response(status=200, body=body, content_type=CONTENT_TYPE, headers=headers)
+    return Response(status=HTTPStatus.OK, body=body, content_type=CONTENT_TYPE, headers=headers)
 
 
 def come_back_later() -> Response:

@@ -5,6 +5,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from importlib import resources
 from typing import Final
 
@@ -116,7 +117,7 @@ async def asset(request: Request, _context: object) -> Response:
     name = request.params["name"]
     found = ASSETS.get(name)
     if found is None:
-        return error_response(404, [f"No route {request.path[:200]}."])
+        return error_response(HTTPStatus.NOT_FOUND, [f"No route {request.path[:200]}."])
     return _file(request, name, found, _ASSET_POLICY)
 
 
@@ -133,8 +134,8 @@ def _answer(request: Request, body: bytes, tag: str, found: Asset, policy: str) 
     }
     known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
     if tag in known or "*" in known:
-        return Response(304, b"", content_type=found.media_type, headers=headers)
-    return Response(200, body, content_type=found.media_type, headers=headers)
+        return Response(HTTPStatus.NOT_MODIFIED, b"", content_type=found.media_type, headers=headers)
+    return Response(HTTPStatus.OK, body, content_type=found.media_type, headers=headers)
 
 
 @cache

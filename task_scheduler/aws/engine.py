@@ -12,9 +12,9 @@ from task_scheduler.aws.event_log import EventLog
 from task_scheduler.aws.executions import ExecutionTimer, Stop
 from task_scheduler.aws.task_store import OPEN, StoredState, StoredTask, TaskStore
 from task_scheduler.aws.threads import run_all
+from task_scheduler.contract import MAX_BATCH
 from task_scheduler.engine import (
     BATCH_MS,
-    MAX_BATCH,
     MAX_PAGE_BYTES,
     OVERDUE_MS,
     Cursor,

@@ -1,5 +1,5 @@
 """Runs the command line as `python -m task_scheduler.cli`."""
 
-from task_scheduler.cli import main
+from task_scheduler.cli.main import main
 
 main()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from task_scheduler.cli import output
-from task_scheduler.cli.service import explanation, json_option, service, service_options
+from task_scheduler.cli.client_options import client_options, explanation, json_option, open_client
 
 if TYPE_CHECKING:
     from task_scheduler.client import Client, Event, Scheduled
@@ -41,12 +41,12 @@ class Finding:
     default=60,
     help="Seconds that a message may be late before it is missed.",
 )
-@service_options
+@client_options
 @json_option
 def doctor(*, patience: float, url: str | None, secret: str | None, json: bool) -> None:
     """Try a service from end to end: schedule, cancel, wait for a message, read the stream; say what is wrong."""
     findings = []
-    with service(url, secret) as client:
+    with open_client(url, secret) as client:
         for finding in examine(client, patience_s=patience):
             findings.append(finding)
             if not json:

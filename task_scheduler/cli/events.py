@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from task_scheduler.cli import output
-from task_scheduler.cli.service import json_option, print_error, service, service_options
+from task_scheduler.cli.client_options import client_options, json_option, open_client
+from task_scheduler.cli.output import print_error
+from task_scheduler.contract import MAX_PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from task_scheduler.client import Client, Event, TaskSchedulerError
 
-_PAGE: Final = 1_000
 _DEFAULT: Final = 50
 
 
@@ -31,7 +32,7 @@ _DEFAULT: Final = 50
     type=click.IntRange(min=1),
     help=f"At most so many events; without --follow {_DEFAULT}, the last ones or those --after.",
 )
-@service_options
+@client_options
 @json_option
 def events(  # noqa: PLR0913 - the options of a command
     *, follow: bool, after: int | None, limit: int | None, url: str | None, secret: str | None, json: bool
@@ -39,7 +40,7 @@ def events(  # noqa: PLR0913 - the options of a command
     """Show what was emitted; with -f also what is. Comes back by itself when the connection is cut."""
     add: Callable[[Event], None] = _print_json if json else output.event_rows()
     notice = _Notice()
-    with service(url, secret) as client:
+    with open_client(url, secret) as client:
         if follow:
             client.health()  # who mistyped the address shall not wait for it
             if sys.stdout.isatty():
@@ -76,13 +77,13 @@ def _last(client: "Client", count: int) -> list["Event"]:
 
     found: list[Event] = []
     before = NEWEST
-    while len(found) < count and (page := client.emitted(before=before, limit=min(_PAGE, count - len(found)))):
+    while len(found) < count and (page := client.emitted(before=before, limit=min(MAX_PAGE, count - len(found)))):
         found[:0] = page
         before = page[0].sequence
     return found
 
 
 def _following(client: "Client", after: int) -> "Iterator[Event]":
-    while page := client.emitted(after, limit=_PAGE):
+    while page := client.emitted(after, limit=MAX_PAGE):
         yield from page
         after = page[-1].sequence

@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import click
 
 from task_scheduler.cli import output, params
-from task_scheduler.cli.service import (
+from task_scheduler.cli.client_options import (
     CONNECT_TIMEOUT_S,
-    INTERRUPTED,
+    client_options,
     explanation,
-    fail,
     json_option,
-    misuse,
-    print_error,
-    service,
-    service_options,
+    open_client,
 )
-from task_scheduler.cli.tasks import MAX_PAGE, selection_options
+from task_scheduler.cli.output import INTERRUPTED, print_error
+from task_scheduler.cli.tasks import selection_options
+from task_scheduler.contract import MAX_PAGE
 
 if TYPE_CHECKING:
-    from task_scheduler.cli.importing import Tally
+    from task_scheduler.cli.importer import Tally
     from task_scheduler.cli.progress import Bar
 
 _FILE: Final = click.Path(allow_dash=True, readable=False)  # which checks nothing, but lets a shell complete it
@@ -34,7 +32,7 @@ _FILE: Final = click.Path(allow_dash=True, readable=False)  # which checks nothi
 
 @click.command("import", short_help="Schedule a task for each line of JSON.")
 @click.argument("file", type=_FILE, help="Lines of JSON; - is standard input.")
-@service_options
+@client_options
 @json_option
 def import_tasks(*, file: str, url: str | None, secret: str | None, json: bool) -> None:
     """Schedule a task for each line of JSON, such as {"timestamp": "2026-12-01T09:00:00Z", "message": "Hello"}.
@@ -43,9 +41,9 @@ def import_tasks(*, file: str, url: str | None, secret: str | None, json: bool) 
     a new one. Lines that are refused are named by their number, and all others are imported. The same file again makes
     nothing twice for as long as its tasks are kept, so after Ctrl-C or a failure, import it again.
     """
-    from task_scheduler.cli.importing import Tally
+    from task_scheduler.cli.importer import Tally
 
-    with service(url, secret) as client:
+    with open_client(url, secret) as client:
         client.health()  # who mistyped the address shall not wait as long as an import does for a service in trouble
     tally = Tally()
     stopped, code = _import_all(file, url, secret, tally)
@@ -62,7 +60,7 @@ def import_tasks(*, file: str, url: str | None, secret: str | None, json: bool) 
 @click.command("export", short_help="Write tasks as lines of JSON that import takes.")
 @click.argument("file", type=_FILE, default="-", help="Where to write; - is standard output.")
 @selection_options
-@service_options
+@client_options
 def export_tasks(  # noqa: PLR0913 - the options of a command
     *,
     file: str,
@@ -81,7 +79,7 @@ def export_tasks(  # noqa: PLR0913 - the options of a command
     count = 0
     try:
         seen = file == "-" and sys.stdout.isatty()  # no bar among the lines
-        with _written(file) as out, service(url, secret) as client, Bar("Exporting", None, hidden=seen) as bar:
+        with _written(file) as out, open_client(url, secret) as client, Bar("Exporting", None, hidden=seen) as bar:
             for task in client.list(**chosen, page_size=MAX_PAGE):
                 out.write(line_of(task).encode() + b"\n")
                 count += 1
@@ -93,7 +91,7 @@ def export_tasks(  # noqa: PLR0913 - the options of a command
     except OSError as error:
         if file == "-":
             raise  # like any other command that cannot print
-        fail(f"Cannot write {file}: {error.strerror}.")
+        raise click.ClickException(f"Cannot write {file}: {error.strerror}.") from None
     if file != "-":
         click.echo(f"Exported {output.counted(count, 'task')} to {file}", err=True)
 
@@ -115,14 +113,14 @@ def _import_all(file: str, url: str | None, secret: str | None, tally: "Tally") 
         except TaskSchedulerError as error:
             return explanation(error), 1
         except NotLinesError as error:
-            misuse(str(error))
+            raise click.UsageError(str(error)) from None
         except OSError as error:
             return f"Cannot read {file}: {error.strerror}.", 1
     return "", 0
 
 
 async def _import(source: BinaryIO, url: str | None, secret: str | None, tally: "Tally", bar: "Bar") -> None:
-    from task_scheduler.cli.importing import RETRIES, Importer
+    from task_scheduler.cli.importer import RETRIES, Importer
     from task_scheduler.client import AsyncClient
 
     async with AsyncClient(url, secret, retries=RETRIES, connect_timeout=CONNECT_TIMEOUT_S) as client:
@@ -136,7 +134,7 @@ def _open(file: str) -> tuple[BinaryIO, int | None]:
         source = open(sys.stdin.fileno(), "rb", closefd=False) if file == "-" else Path(file).open("rb")  # noqa: SIM115 - no path; who reads it closes it
         status = os.fstat(source.fileno())
     except OSError as error:
-        misuse(f"Cannot read {file}: {error.strerror}.")
+        raise click.UsageError(f"Cannot read {file}: {error.strerror}.") from None
     return source, status.st_size if stat.S_ISREG(status.st_mode) else None
 
 

@@ -24,6 +24,14 @@ _UNSAFE: Final = re.compile(
 )
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
+INTERRUPTED: Final = 130
+"""The exit code of a command that was ended by Ctrl-C."""
+
+
+def print_error(sentence: str) -> None:
+    """Write a sentence to standard error."""
+    click.echo(printable(sentence), err=True)
+
 
 def printable(text: str) -> str:
     """Return a text on one line, without what a terminal would obey."""

@@ -10,10 +10,8 @@ from typing import Any, Final, Never
 
 import click
 
-from task_scheduler.cli.service import Function, misuse
-
-MAX_MESSAGE_BYTES: Final = 1_048_576
-"""What the API takes as a body at most; more is not read."""
+from task_scheduler.cli.client_options import Function
+from task_scheduler.contract import MAX_BODY_BYTES
 
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 # What JSON can begin with, null aside: a message cannot be null, so that is the word.
@@ -45,7 +43,7 @@ def format_options(command: Function) -> Function:
 def message(given: str | None, *, as_text: bool, as_json: bool) -> object:
     """Return the message: the argument itself, the file behind @, or standard input; as JSON where it is that."""
     if as_text and as_json:
-        misuse("Give --text or --as-json, not both.")
+        raise click.UsageError("Give --text or --as-json, not both.")
     text = _read(given)
     if as_text or not (as_json or _MAYBE_JSON.match(text)):
         return text
@@ -53,7 +51,7 @@ def message(given: str | None, *, as_text: bool, as_json: bool) -> object:
         return _parse(text)
     except (ValueError, RecursionError) as error:
         if as_json:
-            misuse(f"The message is not JSON: {error}.")
+            raise click.UsageError(f"The message is not JSON: {error}.") from None
         return text
 
 
@@ -67,17 +65,17 @@ def instant(text: str, option: str) -> str:
     try:
         when = datetime.fromisoformat(text.strip())
     except ValueError:
-        misuse(
+        raise click.UsageError(
             f'{option} {text!r} is not a date and time in ISO 8601, such as 2026-12-01T09:00:00Z or "2026-12-01 09:00".'
-        )
+        ) from None
     if when.tzinfo is not None:
         return text.strip()
     try:
         local = when.astimezone()
     except (OverflowError, OSError, ValueError):
-        misuse(f"{option} {text!r} is out of range for the clock of this machine.")
+        raise click.UsageError(f"{option} {text!r} is out of range for the clock of this machine.") from None
     if local.replace(tzinfo=None) != when:
-        misuse(
+        raise click.UsageError(
             f"{option} {text!r} is skipped when the clocks of this machine go forward: give another time, or name the "
             "zone by --tz, which takes the first moment after the gap."
         )
@@ -87,9 +85,9 @@ def instant(text: str, option: str) -> str:
 def when(in_: str | None, at: str | None, zone: str | None) -> dict[str, Any]:
     """Return when, as the arguments of Client.reschedule; empty if nothing was said."""
     if in_ is not None and at is not None:
-        misuse("Give either --in or --at.")
+        raise click.UsageError("Give either --in or --at.")
     if zone is not None and at is None:
-        misuse("--tz goes with --at.")
+        raise click.UsageError("--tz goes with --at.")
     if in_ is not None:
         return {"delay": delay(in_)}
     if at is None:
@@ -101,7 +99,7 @@ def tag(text: str) -> tuple[str, str]:
     """Return the name and the value of a tag."""
     found = re.match(r"([^=:]+)[=:](.+)", text, re.DOTALL)
     if found is None:
-        misuse(f"--tag {text!r} must be a name and a value, such as user=42.")
+        raise click.UsageError(f"--tag {text!r} must be a name and a value, such as user=42.")
     return found[1], found[2]
 
 
@@ -111,7 +109,7 @@ def tags(texts: Iterable[str]) -> dict[str, str] | None:
     for text in texts:
         name, value = tag(text)
         if name in found:
-            misuse(f"The tag {name} is given twice.")
+            raise click.UsageError(f"The tag {name} is given twice.")
         found[name] = value
     return found or None
 
@@ -132,7 +130,7 @@ def fields(texts: Iterable[str]) -> dict[str, object]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            misuse(f"--field {text!r} must be a name and a value, such as cup=2.")
+            raise click.UsageError(f"--field {text!r} must be a name and a value, such as cup=2.")
         try:
             found[name] = _parse(value)
         except (ValueError, RecursionError):
@@ -142,11 +140,11 @@ def fields(texts: Iterable[str]) -> dict[str, object]:
 
 def _read(given: str | None) -> str:
     if given is None and sys.stdin.isatty():
-        misuse("What is the message? Give it as an argument, as @file, or on standard input.")
+        raise click.UsageError("What is the message? Give it as an argument, as @file, or on standard input.")
     if given is None or given == "-":
-        data = sys.stdin.buffer.read(MAX_MESSAGE_BYTES + 1)
+        data = sys.stdin.buffer.read(MAX_BODY_BYTES + 1)
         if not data and given is None:
-            misuse("What is the message? There is no argument, and standard input is empty.")
+            raise click.UsageError("What is the message? There is no argument, and standard input is empty.")
         return _decode(data, "Standard input")
     if given.startswith("@@"):
         return given[1:]
@@ -154,19 +152,21 @@ def _read(given: str | None) -> str:
         name = given[1:]
         try:
             with Path(name).open("rb") as file:
-                return _decode(file.read(MAX_MESSAGE_BYTES + 1), name)
+                return _decode(file.read(MAX_BODY_BYTES + 1), name)
         except OSError as error:
-            misuse(f"Cannot read {name}: {error.strerror}. A message that begins with @ is written @@.")
+            raise click.UsageError(
+                f"Cannot read {name}: {error.strerror}. A message that begins with @ is written @@."
+            ) from None
     return given
 
 
 def _decode(data: bytes, name: str) -> str:
-    if len(data) > MAX_MESSAGE_BYTES:
-        misuse(f"{name} has more than {MAX_MESSAGE_BYTES:,} bytes, more than any message may have.")
+    if len(data) > MAX_BODY_BYTES:
+        raise click.UsageError(f"{name} has more than {MAX_BODY_BYTES:,} bytes, more than any message may have.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        misuse(f"{name} is not UTF-8: {error.reason} at byte {error.start}.")
+        raise click.UsageError(f"{name} is not UTF-8: {error.reason} at byte {error.start}.") from None
     return text.removesuffix("\n").removesuffix("\r")
 
 

@@ -91,11 +91,11 @@ def serve(  # noqa: PLR0913 - the options of a command
 )
 def restore(backup: Path, data: Path) -> None:
     """Put a backup in the place of the data file; the file that was there is kept under another name."""
-    from task_scheduler.local import restoring
+    from task_scheduler.local.restore import restore as restore_backup
     from task_scheduler.local.schema import DataFileError
 
     try:
-        kept = restoring.restore(backup, data)
+        kept = restore_backup(backup, data)
     except DataFileError as error:
         click.echo(f"task-scheduler: {error}", err=True)
         raise click.exceptions.Exit(1) from None

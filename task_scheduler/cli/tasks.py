@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from task_scheduler.cli import output, params
-from task_scheduler.cli.service import Function, fail, json_option, misuse, print_error, service, service_options
+from task_scheduler.cli.client_options import Function, client_options, json_option, open_client
+from task_scheduler.cli.output import print_error
+from task_scheduler.contract import MAX_PAGE
 
 if TYPE_CHECKING:
     from task_scheduler.client import Client
-
-MAX_PAGE: Final = 1_000
-"""Tasks that the API gives at once at most."""
 
 _STATES: Final = ("scheduled", "emitted", "cancelled", "failed", "any")
 _WAITING: Final = params.selection("scheduled", None, None, None)
@@ -33,11 +32,11 @@ def selection_options(command: Function) -> Function:
 
 @click.command
 @click.argument("task_id", metavar="ID", help="The task.")
-@service_options
+@client_options
 @json_option
 def show(*, task_id: str, url: str | None, secret: str | None, json: bool) -> None:
     """Show one task: its state, its times, its message."""
-    with service(url, secret) as client:
+    with open_client(url, secret) as client:
         task = client.get(task_id)
     if json:
         click.echo(output.as_json(output.task_json(task)))
@@ -49,7 +48,7 @@ def show(*, task_id: str, url: str | None, secret: str | None, json: bool) -> No
 @selection_options
 @click.option("--limit", type=click.IntRange(min=0), default=50, help="At most so many tasks; 0 means all.")
 @click.option("--all", "all_", is_flag=True, help="All tasks, whatever --limit says.")
-@service_options
+@client_options
 @json_option
 def list_tasks(  # noqa: PLR0913 - the options of a command
     *,
@@ -66,7 +65,7 @@ def list_tasks(  # noqa: PLR0913 - the options of a command
     """List what is scheduled, soonest due first; --status chooses other tasks."""
     most = None if all_ or limit == 0 else limit
     chosen = params.selection(status, from_, to, tag)
-    with service(url, secret) as client:
+    with open_client(url, secret) as client:
         tasks = client.list(**chosen, page_size=min(MAX_PAGE, (most or MAX_PAGE - 1) + 1))
         shown = islice(tasks, most)
         if json:
@@ -106,7 +105,7 @@ _MESSAGE_HELP: Final = (
 )
 @click.option("--idempotency-key", help="The same key makes a repeated command one task, not two.")
 @params.format_options
-@service_options
+@client_options
 @json_option
 def schedule(  # noqa: PLR0913 - the options of a command
     *,
@@ -126,14 +125,14 @@ def schedule(  # noqa: PLR0913 - the options of a command
     """Have a message emitted at a time."""
     moment = params.when(in_, at, tz)
     if not moment:
-        misuse("When? Give --in, such as --in 30s, or --at.")
+        raise click.UsageError("When? Give --in, such as --in 30s, or --at.")
     content = params.message(message, as_text=as_text, as_json=as_json)
     options: dict[str, Any] = {
         "tags": params.tags(tag),
         "extra": params.fields(field),
         "idempotency_key": idempotency_key,
     }
-    with service(url, secret) as client:
+    with open_client(url, secret) as client:
         if "delay" in moment:
             made = client.schedule_in(moment["delay"], content, **options)
         else:
@@ -149,15 +148,15 @@ def schedule(  # noqa: PLR0913 - the options of a command
 @click.argument("ids", nargs=-1, metavar="[ID]...", help="The tasks.")
 @click.option("--tag", metavar="NAME=VALUE", help="All scheduled tasks with this tag, instead of IDs.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@service_options
+@client_options
 @json_option
 def cancel(  # noqa: PLR0913 - the options of a command
     *, ids: tuple[str, ...], tag: str | None, yes: bool, url: str | None, secret: str | None, json: bool
 ) -> None:
     """Make sure that tasks will not be emitted; each is tried, whatever became of the others."""
     if bool(ids) == (tag is not None):
-        misuse("Which tasks? Give their ids, or one --tag.")
-    with service(url, secret) as client:
+        raise click.UsageError("Which tasks? Give their ids, or one --tag.")
+    with open_client(url, secret) as client:
         if tag is not None:
             _cancel_tagged(client, *params.tag(tag), yes=yes, json=json)
         elif not _cancel_each(client, ids, json=json):
@@ -169,7 +168,7 @@ def cancel(  # noqa: PLR0913 - the options of a command
 @params.time_options
 @click.option("--message", metavar="MESSAGE", help=f"Another message. {_MESSAGE_HELP}")
 @params.format_options
-@service_options
+@client_options
 @json_option
 def reschedule(  # noqa: PLR0913 - the options of a command
     *,
@@ -189,8 +188,8 @@ def reschedule(  # noqa: PLR0913 - the options of a command
     if message is not None:
         change["message"] = params.message(message, as_text=as_text, as_json=as_json)
     if not change:
-        misuse("What is to change? Give --in or --at, --message, or both.")
-    with service(url, secret) as client:
+        raise click.UsageError("What is to change? Give --in or --at, --message, or both.")
+    with open_client(url, secret) as client:
         task = client.reschedule(task_id, **change)
     if json:
         click.echo(output.as_json(output.task_json(task)))
@@ -226,11 +225,11 @@ def _cancel_each(client: "Client", ids: tuple[str, ...], *, json: bool) -> bool:
 def _cancel_tagged(client: "Client", name: str, value: str, *, yes: bool, json: bool) -> None:
     if not yes:
         if not sys.stdin.isatty():
-            misuse("Nobody can be asked here whether to cancel all tasks with the tag: give --yes.")
+            raise click.UsageError("Nobody can be asked here whether to cancel all tasks with the tag: give --yes.")
         # Not click.confirm, for which Ctrl-C is as good as a no.
         tag = output.printable(f"{name}={value}")
         click.echo(f"Cancel all scheduled tasks with the tag {tag}? [y/N] ", nl=False, err=True)
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-            fail("Nothing was cancelled.")
+            raise click.ClickException("Nothing was cancelled.")
     count = client.cancel_tagged(name, value)
     click.echo(output.as_json({"cancelled": count}) if json else f"Cancelled {output.counted(count, 'task')}")

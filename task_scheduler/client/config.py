@@ -7,11 +7,11 @@ from typing import Final
 
 import httpx
 
+from task_scheduler.contract import SECRET_HEADER
+
 URL_VARIABLE: Final = "TASK_SCHEDULER_URL"
 SECRET_VARIABLE: Final = "TASK_SCHEDULER_SECRET"  # noqa: S105 - the name of a variable, not a secret
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
-
-_SECRET_HEADER: Final = b"x-pd-secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,6 @@ def target(url: str | None, secret: str | None, environment: Mapping[str, str] =
         parsed = httpx.URL("")
     if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
         raise ValueError(f"The URL must be such as {DEFAULT_URL}, not {url[:200]!r}.")
-    headers = {_SECRET_HEADER: secret.encode()} if secret else {}
+    headers = {SECRET_HEADER.encode(): secret.encode()} if secret else {}
     shown = str(parsed.copy_with(userinfo=b""))
     return Target(str(parsed).rstrip("/"), shown.rstrip("/"), headers)

@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx
-
-_FIRST_SERVER_ERROR: Final = 500
 
 
 class TaskSchedulerError(Exception):
@@ -76,15 +75,14 @@ class ServerError(ApiError):
 
 
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
-    400: BadRequestError,
-    401: UnauthorizedError,
-    404: NotFoundError,
-    409: ConflictError,
-    413: TooLargeError,
-    429: TooManyRequestsError,
+    HTTPStatus.BAD_REQUEST: BadRequestError,
+    HTTPStatus.UNAUTHORIZED: UnauthorizedError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.CONFLICT: ConflictError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLargeError,
+    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequestsError,
 }
 # What may come from a gateway on the way, in a form of its own, and still means what it means.
-_WHOSESOEVER: Final = 429
 
 
 def unreachable(error: httpx.RequestError, url: str) -> UnreachableError:
@@ -101,12 +99,12 @@ def refused(
     """
     status = response.status_code
     sentences = _sentences(response)
-    if not sentences and status != _WHOSESOEVER and status < _FIRST_SERVER_ERROR:
+    if not sentences and status != HTTPStatus.TOO_MANY_REQUESTS and status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return unexpected(response, url)
     sentences = sentences or [f"{url} answers {status} {response.reason_phrase}".rstrip() + "."]
     kind = meanings.get(status) or _BY_STATUS.get(status)
     if kind is None:
-        kind = ServerError if status >= _FIRST_SERVER_ERROR else ApiError
+        kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
     return kind(status, [*sentences, conflict_hint] if conflict_hint else sentences)
 
 

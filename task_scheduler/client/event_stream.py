@@ -1,6 +1,7 @@
 """Where a follower of the event stream stands, what it asks for next and how long it waits; no I/O, no clock."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 import httpx
@@ -10,6 +11,7 @@ from task_scheduler.client import errors, models
 from task_scheduler.client.errors import TaskSchedulerError, UnexpectedAnswerError
 from task_scheduler.client.models import Event
 from task_scheduler.client.retries import MAX_PAUSE_S, Outcome, asked_pause, backoff
+from task_scheduler.contract import LAST_EVENT_ID_HEADER
 
 CONTENT_TYPE: Final = "text/event-stream"
 SILENCE_S: Final = 60.0
@@ -18,9 +20,6 @@ SILENCE_S: Final = 60.0
 _RETRY_S: Final = 0.25  # what the service asks for, until it does
 _LEAST_RETRY_S: Final = 0.05
 _MOST_DIGITS: Final = 19  # of a sequence number
-_OK: Final = 200
-_TOO_MANY: Final = 429
-_FIRST_SERVER_ERROR: Final = 500
 
 
 class Feed:
@@ -37,14 +36,14 @@ class Feed:
 
     def headers(self) -> dict[str, str]:
         """Return what to ask for with."""
-        position = {} if self._position is None else {"last-event-id": str(self._position)}
+        position = {} if self._position is None else {LAST_EVENT_ID_HEADER: str(self._position)}
         return {"accept": CONTENT_TYPE, "cache-control": "no-store", **position}
 
     @staticmethod
     def is_stream(response: httpx.Response) -> bool:
         """Tell whether the answer is a stream of events."""
         content_type = response.headers.get("content-type", "").partition(";")[0].strip()
-        return bool(response.status_code == _OK and content_type == CONTENT_TYPE)
+        return bool(response.status_code == HTTPStatus.OK and content_type == CONTENT_TYPE)
 
     def take(self, frame: httpx_sse.ServerSentEvent) -> Event | None:
         """Return the event in a frame, if it is one that was not seen before."""
@@ -75,12 +74,15 @@ class Feed:
             why: TaskSchedulerError = errors.unreachable(outcome, self._url)
         elif self.is_stream(outcome):  # on AWS each ends after events, or after 22 s
             return self._retry_s, None
-        elif outcome.status_code == _OK:
+        elif outcome.status_code == HTTPStatus.OK:
             raise errors.unexpected(outcome, self._url)
         else:
             why = errors.refused(outcome, self._url, {})
             asked = asked_pause(outcome)
-            if outcome.status_code != _TOO_MANY and outcome.status_code < _FIRST_SERVER_ERROR:
+            if (
+                outcome.status_code != HTTPStatus.TOO_MANY_REQUESTS
+                and outcome.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+            ):
                 raise why
         pause = min(MAX_PAUSE_S, asked + backoff(self._failures, self._random, self._retry_s))
         self._failures += 1

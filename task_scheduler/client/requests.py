@@ -5,12 +5,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 from task_scheduler.client import models
 from task_scheduler.client.errors import ApiError, KeyConflictError, TaskNotFoundError, TooLateError
 from task_scheduler.client.models import Event, Scheduled, TagCancellation, Task, TaskPage
+from task_scheduler.contract import IDEMPOTENCY_KEY_HEADER
 from task_scheduler.task import Status
 
 Timestamp = datetime | str
@@ -18,7 +20,6 @@ Timestamp = datetime | str
 Delay = timedelta | float | str
 """A timedelta, a number of seconds, or a text such as "30s", "5m", "2h" or "7d"."""
 
-KEY_HEADER: Final = "Idempotency-Key"
 NEWEST: Final = 2**63 - 1
 """A sequence number that no event has."""
 
@@ -70,8 +71,8 @@ def schedule_body(body: Mapping[str, object], key: str) -> Call[Scheduled]:
         "/schedule",
         models.read_scheduled,
         body=_json(body),
-        headers={KEY_HEADER: key},
-        meanings={409: KeyConflictError},
+        headers={IDEMPOTENCY_KEY_HEADER: key},
+        meanings={HTTPStatus.CONFLICT: KeyConflictError},
     )
 
 
@@ -82,7 +83,7 @@ def cancel(task_id: str) -> Call[None]:
         "/cancel",
         models.read_cancelled,
         body=_json({"id": task_id}),
-        meanings={404: TaskNotFoundError, 409: TooLateError},
+        meanings={HTTPStatus.NOT_FOUND: TaskNotFoundError, HTTPStatus.CONFLICT: TooLateError},
     )
 
 
@@ -111,14 +112,14 @@ def reschedule(
         _task_path(task_id),
         models.read_task,
         body=_json({**when, **({"message": message} if message is not None else {})}),
-        meanings={404: TaskNotFoundError, 409: TooLateError},
+        meanings={HTTPStatus.NOT_FOUND: TaskNotFoundError, HTTPStatus.CONFLICT: TooLateError},
         conflict_hint="An earlier try got no answer and may have changed the task before that: look at it.",
     )
 
 
 def get(task_id: str) -> Call[Task]:
     """Look at a task. Repeating is safe: nothing changes."""
-    return Call("GET", _task_path(task_id), models.read_task, meanings={404: TaskNotFoundError})
+    return Call("GET", _task_path(task_id), models.read_task, meanings={HTTPStatus.NOT_FOUND: TaskNotFoundError})
 
 
 def list_page(

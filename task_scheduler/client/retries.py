@@ -1,6 +1,7 @@
 """How often a call is tried, how long to wait in between, and what comes of it in the end; no I/O, no clock."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final, Generic, TypeVar
 
 import httpx
@@ -17,10 +18,8 @@ CONNECT_TIMEOUT_S: Final = 5.0
 """How long a service may take to accept a connection; to answer, it may take longer."""
 
 _FIRST_PAUSE_S: Final = 0.25
-_OK: Final = 200
 _CONFLICT: Final = 409
-_TOO_MANY: Final = 429
-_PASSING: Final = frozenset({_TOO_MANY, 502, 503, 504})
+_PASSING: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, 502, 503, 504})
 _Result = TypeVar("_Result")
 
 
@@ -55,7 +54,8 @@ class Attempts(Generic[_Result]):
         if isinstance(outcome, httpx.Response):
             pause = min(MAX_PAUSE_S, asked_pause(outcome) + pause)
         # A 429 was rejected before it was carried out; anything else may have been done and its response lost.
-        self._unanswered |= not (isinstance(outcome, httpx.Response) and outcome.status_code == _TOO_MANY)
+        was_rejected = isinstance(outcome, httpx.Response) and outcome.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        self._unanswered |= not was_rejected
         self._left -= 1
         self._made += 1
         return pause
@@ -64,7 +64,7 @@ class Attempts(Generic[_Result]):
         """Return what the call is answered with in the end, or raise what it means."""
         if isinstance(outcome, httpx.RequestError):
             raise errors.unreachable(outcome, self._url) from outcome
-        if outcome.status_code != _OK:
+        if outcome.status_code != HTTPStatus.OK:
             conflict_hint = self._call.conflict_hint if self._unanswered and outcome.status_code == _CONFLICT else ""
             raise errors.refused(outcome, self._url, self._call.meanings, conflict_hint)
         try:

@@ -3,15 +3,16 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from task_scheduler.api import sse
 from task_scheduler.api.app import Api, trace
 from task_scheduler.api.errors import INTERNAL_ERROR
-from task_scheduler.api.json_body import MAX_BODY_BYTES
 from task_scheduler.api.request import Request, query_fields
 from task_scheduler.api.response import Response, error_response
+from task_scheduler.contract import MAX_BODY_BYTES
 from task_scheduler.engine import UnavailableError
 from task_scheduler.local.limits import Limits
 from task_scheduler.metrics import Metric
@@ -68,8 +69,8 @@ class BodyReader:
                 return await self._read(receive)
         except TimeoutError:
             if self._is_stopping:
-                return error_response(503, [_STOPPING], _CLOSE)
-            return error_response(408, ["The request body did not arrive in time."], _CLOSE)
+                return error_response(HTTPStatus.SERVICE_UNAVAILABLE, [_STOPPING], _CLOSE)
+            return error_response(HTTPStatus.REQUEST_TIMEOUT, ["The request body did not arrive in time."], _CLOSE)
         finally:
             self._timeouts.discard(timeout)
 
@@ -89,7 +90,7 @@ class BodyReader:
                     stored += len(piece)
                     self._unfinished_bytes += len(piece)
                 if self._unfinished_bytes > self._limits.max_unfinished_bytes:
-                    return error_response(503, [_TOO_MANY_BODIES], _CLOSE)
+                    return error_response(HTTPStatus.SERVICE_UNAVAILABLE, [_TOO_MANY_BODIES], _CLOSE)
                 if size > _MAX_DRAINED_BYTES or not message.get("more_body"):
                     return b"".join(pieces)
                 message = await receive()
@@ -147,7 +148,7 @@ def _logged(respond: Application) -> Application:
             _logger.error("%s %s failed: %s", scope["method"], scope["path"][:200], trace(error))  # noqa: TRY400 - see trace
             if has_started:
                 raise  # which ends the connection
-            await _send(error_response(500, [INTERNAL_ERROR]), send)
+            await _send(error_response(HTTPStatus.INTERNAL_SERVER_ERROR, [INTERNAL_ERROR]), send)
 
     return respond_or_log
 
@@ -158,7 +159,7 @@ def _without_host(scope: Scope) -> Response | None:
     # Granian puts an empty field where there is none.
     if len(hosts) == 1 and (hosts[0] or scope["http_version"] in _HTTP_1_0):
         return None
-    return error_response(400, ["The request must have one Host header field."], _CLOSE)
+    return error_response(HTTPStatus.BAD_REQUEST, ["The request must have one Host header field."], _CLOSE)
 
 
 def _timed(send: Send, seconds: float) -> Send:

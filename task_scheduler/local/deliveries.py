@@ -131,7 +131,7 @@ class Deliveries:
         sequence, task_id, payload, emitted_ms, attempts, next_ms, first_ms = row
         return Delivery(Event(sequence, task_id, payload, emitted_ms, emitted_ms), attempts, next_ms, first_ms)
 
-    def hasten(self, url: str, now_ms: int) -> None:
+    def retry_now(self, url: str, now_ms: int) -> None:
         """Send everything again now that waits for a webhook: it accepts messages again."""
         self._connection.execute(f"UPDATE delivery SET next_ms = ? WHERE {_PENDING}", (now_ms, url))  # noqa: S608 - a constant
 

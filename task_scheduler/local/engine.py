@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from task_scheduler import timestamps
+from task_scheduler.contract import MAX_BATCH
 from task_scheduler.engine import (
     BATCH_MS,
-    MAX_BATCH,
     OVERDUE_MS,
     EngineError,
     Health,
@@ -257,9 +257,9 @@ class LocalEngine:
         """Remember what came of sending an event again."""
         await self._writer.change(lambda store: store.deliveries.settle(url, sequence, failure))
 
-    async def hasten_deliveries(self, url: str) -> None:
+    async def retry_deliveries(self, url: str) -> None:
         """Send everything again now that waits for a webhook."""
-        await self._writer.change(lambda store: store.deliveries.hasten(url, self.now_ms()))
+        await self._writer.change(lambda store: store.deliveries.retry_now(url, self.now_ms()))
 
     async def set_aside_removed(self, urls: Sequence[str]) -> None:
         """Set aside what waits for a webhook that is no longer configured: nothing would send it."""

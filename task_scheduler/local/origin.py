@@ -5,6 +5,7 @@ A browser lets any page send requests to 127.0.0.1, and by a name that it rebind
 
 from collections.abc import Mapping
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,12 +17,12 @@ _OWN_SITES: Final = {None, "same-origin", "none"}
 """Sec-Fetch-Site of our own pages, and of what a person typed in."""
 
 
-def own_pages_only(headers: Mapping[str, str]) -> Response | None:
+def reject_cross_site(headers: Mapping[str, str]) -> Response | None:
     """Let pass what comes under a name of this machine, and from none but our own pages; answer the rest with a 403."""
     is_followed_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     site = None if is_followed_link else headers.get("sec-fetch-site")
     reason = refusal(headers.get("host"), headers.get("origin"), site)
-    return None if reason is None else error_response(403, [f"{reason} {_ADVICE}"])
+    return None if reason is None else error_response(HTTPStatus.FORBIDDEN, [f"{reason} {_ADVICE}"])
 
 
 @lru_cache(maxsize=64)

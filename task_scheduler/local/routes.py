@@ -1,6 +1,7 @@
 """The routes that only the local engine has: metrics, what webhooks did not accept, and the clock of tests."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ def local_routes(
     """Return the routes; the clock can be set only where it is one for tests."""
 
     async def show_metrics(_request: Request, _context: Context) -> Response:
-        return Response(200, counts.exposition(), content_type=metrics.CONTENT_TYPE)
+        return Response(HTTPStatus.OK, counts.exposition(), content_type=metrics.CONTENT_TYPE)
 
     async def advance_clock(request: Request, _context: Context) -> Response:
         assert clock is not None  # noqa: S101 - the route is there only then

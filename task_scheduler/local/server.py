@@ -20,7 +20,7 @@ from task_scheduler.local.engine import LocalEngine
 from task_scheduler.local.http_server import port_lock, reserve, serving
 from task_scheduler.local.limits import Limits, limits_of_this_process
 from task_scheduler.local.metrics import PrometheusMetrics
-from task_scheduler.local.origin import own_pages_only
+from task_scheduler.local.origin import reject_cross_site
 from task_scheduler.local.routes import local_routes
 from task_scheduler.local.task_printer import TaskPrinter
 from task_scheduler.loopback import is_loopback
@@ -119,7 +119,7 @@ async def _serve(options: Options, reserved: socket.socket, announce: Callable[[
             routes={**ROUTES, **local_routes(engine, metrics, clock if isinstance(clock, TestClock) else None)},
             metrics=metrics,
         )
-        access_check = allow_all if options.secret is not None else own_pages_only
+        access_check = allow_all if options.secret is not None else reject_cross_site
         bodies = BodyReader(options.limits)
         host, port = reserved.getsockname()[:2]
         stopping = _stop_requested()  # before anybody knows of the server

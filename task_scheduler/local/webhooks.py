@@ -56,7 +56,7 @@ class Log(Protocol):
     async def settle_delivery(self, url: str, sequence: int, failure: Failure | None) -> None:
         """Remember what came of sending an event again."""
 
-    async def hasten_deliveries(self, url: str) -> None:
+    async def retry_deliveries(self, url: str) -> None:
         """Send everything again now that waits."""
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
@@ -124,7 +124,7 @@ class WebhookSender:
 
         A new webhook gets what is emitted from now on.
         """
-        await self._log.hasten_deliveries(self._url)
+        await self._log.retry_deliveries(self._url)
         self._position = await self._log.open_webhook(self._url)
 
     async def run(self) -> None:
@@ -174,7 +174,7 @@ class WebhookSender:
         await self._save_settlement()
         self._retry.clear()
         if self._is_back:
-            await self._log.hasten_deliveries(self._url)
+            await self._log.retry_deliveries(self._url)
             self._is_back = False
         delivery = await self._log.next_delivery(self._url)
         if delivery is None:

@@ -14,6 +14,7 @@ from math import isnan, nan
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
+from task_scheduler.contract import EVENT_RETENTION_DAYS, TASK_RETENTION_DAYS
 from task_scheduler.engine import BusyError, UnavailableError
 from task_scheduler.local.store import Emission, TaskStore
 from task_scheduler.metrics import Metric, Metrics
@@ -28,8 +29,8 @@ _BATCH: Final = 1_000  # changes, and due tasks, in one transaction: bounds how 
 _MAX_WAITING: Final = 2 * _BATCH  # changes; more are rejected at once (load shedding), rather than made late
 _MAX_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the thread sleeps
 _PAUSE_S: Final = 1.0  # before another attempt to write where the disk refused
-_TASKS_KEPT_MS: Final = 30 * DAY_MS  # after their end
-_EVENTS_KEPT_MS: Final = 7 * DAY_MS
+_TASKS_KEPT_MS: Final = TASK_RETENTION_DAYS * DAY_MS  # after their end
+_EVENTS_KEPT_MS: Final = EVENT_RETENTION_DAYS * DAY_MS
 _EXPIRED_AT_ONCE: Final = 500  # tasks, and events: short compared with a commit
 _EXPIRY_INTERVAL_MS: Final = 60_000
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from task_scheduler.api.json_body import MAX_BODY_BYTES
+from task_scheduler.contract import MAX_BODY_BYTES
 from task_scheduler.local.limits import Limits, limits_of_this_process
 from tests.support.clock import eventually
 from tests.support.local_server import LocalServer

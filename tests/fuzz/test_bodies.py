@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from task_scheduler.api.errors import BadRequestError, BodyTooLargeError
-from task_scheduler.api.idempotency import KEY_HEADER, fingerprint, read_key, task_key
+from task_scheduler.api.idempotency import fingerprint, read_key, task_key
 from task_scheduler.api.json_body import read_object, read_secret
+from task_scheduler.contract import IDEMPOTENCY_KEY_HEADER
 from task_scheduler.task import MAX_DEPTH
 from tests.fuzz.effort import effort
 from tests.fuzz.engines import SECRET, Asked, Engine, Function, LocalApp, event
@@ -153,7 +154,7 @@ def test_a_fingerprint_does_not_go_by_the_order_of_fields(fields: dict[str, Any]
 @given(st.text(max_size=300), st.integers(0, 99), st.text(max_size=300))
 def test_a_key_is_refused_or_is_one_of_its_own_for_each_item_of_a_batch(key: str, index: int, other: str) -> None:
     try:
-        given = read_key({KEY_HEADER: key})
+        given = read_key({IDEMPOTENCY_KEY_HEADER: key})
     except BadRequestError:
         assert not (1 <= len(key) <= 255 and all(" " <= character <= "~" for character in key))
         return

@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 
 from task_scheduler.api.errors import BodyTooLargeError
-from task_scheduler.api.json_body import MAX_BODY_BYTES, read_object
+from task_scheduler.api.json_body import read_object
+from task_scheduler.contract import MAX_BODY_BYTES
 from tests.support.synthesis import Synthesis
 
 IDLE_POLL_S: Final = 25

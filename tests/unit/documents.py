@@ -18,7 +18,7 @@ from botocore import xform_name
 from docs.markdown import anchor
 from stacks.settings import Settings
 from task_scheduler.api.routes import ROUTES
-from task_scheduler.cli import app
+from task_scheduler.cli.main import app
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = [

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import task_scheduler.client
-from task_scheduler.cli import app
+from task_scheduler.cli.main import app
 from task_scheduler.client import Client
 from tests.support.fake_service import (
     EVIL,
@@ -59,9 +59,10 @@ class Cli:
         return body
 
     @property
-    def complaint(self) -> str:
-        """The one line on standard error."""
-        [line] = self.stderr.splitlines()
+    def error(self) -> str:
+        """The last line on standard error, behind the usage of the command if it was not understood."""
+        *usage, line = self.stderr.splitlines()
+        assert not usage or usage[0].startswith("Usage: ")
         return line
 
 
@@ -117,7 +118,7 @@ def test_a_message_can_be_forced_to_be_text_or_json(cli: Cli) -> None:
     assert cli("schedule", "42", "--in", "5s", "--as-json", script=(answer(SCHEDULED),)) == 0
     assert cli.body["message"] == 42
     assert cli("schedule", "Hello", "--in", "5s", "--as-json") == 2
-    assert "not JSON" in cli.complaint
+    assert "not JSON" in cli.error
     assert cli("schedule", "42", "--in", "5s", "--as-json", "--text") == 2
     assert cli.service.requests == []
 
@@ -133,14 +134,14 @@ def test_a_message_comes_from_a_file_or_standard_input(cli: Cli, tmp_path: Path)
 @pytest.mark.parametrize("given", [b"", b"\xff", b"x" * 1_048_577])
 def test_standard_input_that_is_no_message_is_refused(cli: Cli, given: bytes) -> None:
     assert cli("schedule", "--in", "5s", given=given) == 2
-    assert "tandard input" in cli.complaint
+    assert "tandard input" in cli.error
     assert cli.service.requests == []
 
 
 def test_a_file_that_is_not_there_is_named(cli: Cli) -> None:
     assert cli("schedule", "@nowhere", "--in", "5s") == 2
-    assert "Cannot read nowhere: No such file" in cli.complaint
-    assert "@@" in cli.complaint
+    assert "Cannot read nowhere: No such file" in cli.error
+    assert "@@" in cli.error
 
 
 @pytest.mark.usefixtures("berlin")
@@ -190,7 +191,7 @@ def test_a_time_is_sent_as_it_is_meant(cli: Cli, options: tuple[str, ...], sent:
 )
 def test_what_contradicts_itself_is_not_understood(cli: Cli, options: tuple[str, ...], words: str) -> None:
     assert cli("schedule", "x", *options) == 2
-    assert words in cli.complaint
+    assert words in cli.error
     assert cli.service.requests == []
 
 
@@ -231,7 +232,7 @@ def test_every_id_is_cancelled_whatever_became_of_the_others(cli: Cli) -> None:
 def test_cancelling_by_a_tag_wants_a_yes(cli: Cli) -> None:
     done = answer({"cancelled": 3, "not_cancelled": 0, "more": False})
     assert cli("cancel", "--tag", "user=42", script=(done,)) == 2
-    assert "--yes" in cli.complaint
+    assert "--yes" in cli.error
     assert cli.service.requests == []
     assert cli("cancel", "--tag", "user=42", "--yes", script=(done,)) == 0
     assert (cli.stdout, cli.body) == ("Cancelled 3 tasks\n", {"tag": "user:42"})
@@ -333,16 +334,16 @@ def test_events_are_followed_across_cuts_and_the_cut_is_told_once(cli: Cli) -> N
     script = (HEALTH, Stream(position(4), frame(5)), gone, gone, gone, Stream(frame(5), frame(6)))
     assert cli("events", "-f", "--limit", "2", "--json", script=script) == 0
     assert [json.loads(line)["sequence"] for line in cli.stdout.splitlines()] == [5, 6]
-    assert cli.complaint == f"Cannot reach {URL}: connection refused. Trying again; no event is lost."
+    assert cli.error == f"Cannot reach {URL}: connection refused. Trying again; no event is lost."
 
 
 def test_a_service_that_is_not_there_is_told_soon(cli: Cli) -> None:
     gone = httpx.ConnectError("[Errno 111] Connection refused")
     for command in (["list"], ["events", "-f"], ["schedule", "x", "--in", "5s"], ["cancel", "a", "b"], ["export"]):
         assert cli(*command, script=(gone,)) == 1
-        assert cli.complaint == (
-            f"Cannot reach {URL}: connection refused. Start one with `task-scheduler serve`, or name another by --url "
-            "or TASK_SCHEDULER_URL."
+        assert cli.error == (
+            f"Error: Cannot reach {URL}: connection refused. Start one with `task-scheduler serve`, or name another by "
+            "--url or TASK_SCHEDULER_URL."
         )
         assert sum(cli.service.pauses) < 2
         assert cli.stdout == ""
@@ -351,7 +352,7 @@ def test_a_service_that_is_not_there_is_told_soon(cli: Cli) -> None:
 def test_a_wrong_secret_is_told_with_what_to_do(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = refusal(401, "The secret is missing: send it in the x-pd-secret header.")
     assert cli("list", script=(wrong,)) == 1
-    assert cli.complaint.endswith("Set TASK_SCHEDULER_SECRET, or give --secret.")
+    assert cli.error.endswith("Set TASK_SCHEDULER_SECRET, or give --secret.")
     monkeypatch.setenv("TASK_SCHEDULER_SECRET", "hush")
     for options, sent in (((), "hush"), (("--secret", "other"), "other")):
         assert cli("list", *options, script=(wrong,)) == 1
@@ -363,4 +364,4 @@ def test_a_wrong_secret_is_told_with_what_to_do(cli: Cli, monkeypatch: pytest.Mo
 
 def test_what_the_service_says_cannot_draw_on_the_terminal(cli: Cli) -> None:
     assert cli("show", "x", script=(refusal(404, f"No task has the id {EVIL}."),)) == 1
-    assert cli.complaint.isprintable()
+    assert cli.error.isprintable()

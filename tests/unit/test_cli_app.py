@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from task_scheduler.cli import app
+from task_scheduler.cli.main import app
 
 
 def run(*arguments: str) -> Result:
@@ -18,7 +18,7 @@ def _loaded_by(command: list[str], before: str = "") -> set[str]:
     """Return the modules that a command has imported when it ends, in a process of its own."""
     code = (
         f"import sys\n{before}\n"
-        "from task_scheduler.cli import app\n"
+        "from task_scheduler.cli.main import app\n"
         f"app({command!r}, standalone_mode=False)\n"
         "print(*sys.modules)\n"
     )
@@ -42,7 +42,7 @@ def test_a_server_does_not_carry_what_only_other_commands_need() -> None:
     assert "granian" in loaded
     assert not {"rich", "pydantic", "typer", "task_scheduler.client"} & loaded
     assert {name for name in loaded if name.startswith("task_scheduler.cli.")} == {
-        *("task_scheduler.cli.output", "task_scheduler.cli.service", "task_scheduler.cli.serve"),
+        *("task_scheduler.cli.main", "task_scheduler.cli.output", "task_scheduler.cli.serve"),
     }
 
 

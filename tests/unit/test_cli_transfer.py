@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import task_scheduler.client
-from task_scheduler.cli import app, jsonl
+from task_scheduler.cli import jsonl
+from task_scheduler.cli.main import app
 from task_scheduler.client import AsyncClient, Client, Status, Task
 from tests.support.fake_service import TASK_ID, URL, answer, refusal, shown
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from task_scheduler.local.data_file import DataFile
-from task_scheduler.local.restoring import restore
+from task_scheduler.local.restore import restore
 from task_scheduler.local.schema import DataFileError
 from task_scheduler.local.store import TaskStore
 from task_scheduler.task import Task, new_task

@@ -16,8 +16,8 @@ from stacks.settings import Settings
 from task_scheduler import timestamps
 from task_scheduler.api.routes import ROUTES
 from task_scheduler.aws.sweeper import Sweep
-from task_scheduler.cli import app
-from task_scheduler.engine import MAX_BATCH
+from task_scheduler.cli.main import app
+from task_scheduler.contract import MAX_BATCH
 from task_scheduler.local.metrics import PrometheusMetrics
 from task_scheduler.metrics import Metric
 from task_scheduler.task import MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUOTED_EVENT_BYTES, MAX_TAGS, new_task

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import pytest
 
 from task_scheduler.api.errors import BadRequestError
-from task_scheduler.api.query import MAX_LIMIT, Query, cursor
+from task_scheduler.api.query import Query, cursor
+from task_scheduler.contract import MAX_PAGE
 from task_scheduler.engine import Cursor, TaskQuery
 from task_scheduler.task import Status
 
@@ -89,7 +90,7 @@ def test_whole_numbers_keep_their_bounds() -> None:
     numbers = Query({"least": "3", "most": "9", "leading": "007", "below": "2", "above": "10"})
     for name, found in {"least": 3, "most": 9, "leading": None, "missing": None}.items():
         assert numbers.integer(name, minimum=3, maximum=9) == found
-    assert Query({"limit": str(MAX_LIMIT)}).limit(50) == MAX_LIMIT
+    assert Query({"limit": str(MAX_PAGE)}).limit(50) == MAX_PAGE
     assert numbers.integer("below", minimum=3, maximum=9) is None
     assert numbers.integer("above", minimum=3, maximum=9) is None
     with pytest.raises(BadRequestError, match="3 to 9"):

@@ -64,8 +64,8 @@ class MemoryLog:
         self._refuse()
         self.deliveries.settle(url, sequence, failure)
 
-    async def hasten_deliveries(self, url: str) -> None:
-        self.deliveries.hasten(url, self.now_ms())
+    async def retry_deliveries(self, url: str) -> None:
+        self.deliveries.retry_now(url, self.now_ms())
 
     async def events(self, *, after: int, limit: int) -> list[Event]:
         return self._events[after : after + limit]

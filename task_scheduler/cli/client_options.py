@@ -1,8 +1,8 @@
-"""The service that a command talks to, and what is said when it refuses or does not answer."""
+"""The options that name a service, the client that a command opens to it, and how its errors are explained."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Never, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-INTERRUPTED: Final = 130
-"""The exit code of a command that was ended by Ctrl-C."""
-
 json_option = click.option("--json", is_flag=True, help="Print JSON for programs, and nothing else.")
 
 # A person waits: 3 retries take less than 2 s where the connection is refused, and 10 s where nothing answers at all.
@@ -23,7 +20,7 @@ RETRIES: Final = 3
 CONNECT_TIMEOUT_S: Final = 2.0
 
 
-def service_options(command: Function) -> Function:
+def client_options(command: Function) -> Function:
     """Add which service a command talks to."""
     url = click.option(
         "--url",
@@ -42,7 +39,7 @@ def service_options(command: Function) -> Function:
 
 
 @contextmanager
-def service(url: str | None, secret: str | None) -> Iterator["Client"]:
+def open_client(url: str | None, secret: str | None) -> Iterator["Client"]:
     """Open a client; what it raises ends the command with a sentence."""
     from task_scheduler.client import Client, TaskSchedulerError
 
@@ -50,9 +47,9 @@ def service(url: str | None, secret: str | None) -> Iterator["Client"]:
         with Client(url, secret, retries=RETRIES, connect_timeout=CONNECT_TIMEOUT_S) as client:
             yield client
     except TaskSchedulerError as error:
-        fail(explanation(error))
+        raise click.ClickException(printable(explanation(error))) from None
     except ValueError as error:  # it cannot be sent at all
-        misuse(str(error))
+        raise click.UsageError(printable(str(error))) from None
 
 
 def explanation(error: "TaskSchedulerError") -> str:
@@ -64,20 +61,3 @@ def explanation(error: "TaskSchedulerError") -> str:
     if isinstance(error, UnauthorizedError):
         return f"{error} Set TASK_SCHEDULER_SECRET, or give --secret."
     return str(error)
-
-
-def print_error(sentence: str) -> None:
-    """Write a sentence to standard error."""
-    click.echo(printable(sentence), err=True)
-
-
-def fail(sentence: str) -> Never:
-    """End the command because the service refused, or could not."""
-    print_error(sentence)
-    raise click.exceptions.Exit(1)
-
-
-def misuse(sentence: str) -> Never:
-    """End the command because it was not understood."""
-    print_error(sentence)
-    raise click.exceptions.Exit(2)
