@@ -58,7 +58,7 @@ def _warn_without_credentials() -> None:
     if "CDK_OUTDIR" in os.environ and "CDK_DEFAULT_ACCOUNT" not in os.environ:
         _say(
             "there are no valid AWS credentials, so this can be synthesized but not deployed: set AWS_PROFILE and "
-            "AWS_REGION until `aws sts get-caller-identity` answers, and prepare a new account or region once with "
+            "AWS_REGION until `aws sts get-caller-identity` responds, and prepare a new account or region once with "
             "`make bootstrap` (or `cdk bootstrap`)."
         )
 

@@ -1,4 +1,4 @@
-"""Answers the HTTP API, but for the event stream."""
+"""Serves the HTTP API, but for the event stream."""
 
 from task_scheduler.api.apigateway import handler as gateway_handler
 from task_scheduler.api.app import Api

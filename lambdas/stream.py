@@ -1,4 +1,4 @@
-"""Answers GET /events: a function of its own, so that listeners cannot keep others waiting."""
+"""Serves GET /events: a function of its own, so that listeners cannot keep others waiting."""
 
 from task_scheduler.api.apigateway import handler as gateway_handler
 from task_scheduler.api.app import Api

@@ -52,12 +52,12 @@ _DENIALS: Final = frozenset({"AccessDenied", "AccessDeniedException", "NoSuchEnt
 # Its creation has failed or not begun, so it holds nothing.
 _NEVER_CREATED: Final = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 
-# One that does not answer must not delay a deployment for long.
+# One that does not respond must not delay a deployment for long.
 _CONFIG: Final = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 
 
 class PreconditionError(RuntimeError):
-    """The deployment would fail, or do what nobody asked for; the text is a sentence for the operator."""
+    """The deployment would fail, or do what was not requested; the text is a sentence for the operator."""
 
 
 class UnrecordedError(RuntimeError):
@@ -208,7 +208,7 @@ def _region(profiles: Mapping[str, Any], name: str) -> str | None:
 def _no_credentials(reason: str) -> str:
     return (
         f"there are no valid AWS credentials ({reason.rstrip('.')}): set AWS_PROFILE and AWS_REGION until "
-        "`aws sts get-caller-identity` answers, and prepare a new account or region once with `make bootstrap`."
+        "`aws sts get-caller-identity` responds, and prepare a new account or region once with `make bootstrap`."
     )
 
 

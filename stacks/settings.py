@@ -158,7 +158,7 @@ class Settings:
     """A hard limit in place of about; None by default, as new accounts have nothing to reserve."""
 
     requests_per_second: int = _setting(500, _whole(1, 10_000))
-    """Beyond this each route answers 429, and beyond the burst at once."""
+    """Beyond this each route responds 429, and beyond the burst at once."""
 
     request_burst: int = _setting(1000, _whole(1, 5000))
 

@@ -112,7 +112,7 @@ class TaskSchedulerStack(cdk.Stack):
 
         self._record(settings, topic)
         self._acknowledge()
-        self._output("ApiUrl", api.rest.url, "Where the API answers")
+        self._output("ApiUrl", api.rest.url, "The URL of the API")
         self._output("TopicArn", topic.topic_arn, "Subscribe here to what is emitted")
         self._output("StateMachineArn", timer.machine.state_machine_arn, "One execution for each waiting task")
         if secret:

@@ -8,10 +8,10 @@ from task_scheduler import timestamps
 from task_scheduler.task import Event, Status, Task
 
 MAX_PAGE_BYTES: Final = 1_000_000
-"""About how many bytes of events one page has at most, so that a page fits into an answer (6 MB, AWS Lambda quotas)."""
+"""About how many bytes of events one page has, so that it fits into a response (6 MB, AWS Lambda quotas)."""
 
 OVERDUE_MS: Final = 60_000
-"""How late a task may be before it counts as overdue, which operators are told."""
+"""How late a task may be before it counts as overdue, which is reported to operators."""
 
 BATCH_MS: Final = 7_000
 """How long items of a batch are begun: with the last ones, whose calls may be throttled, that makes 12 s at most."""
@@ -22,7 +22,7 @@ class EngineError(Exception):
 
 
 class TaskNotFoundError(EngineError):
-    """No task has this id: it never existed, or ended so long ago that it is no longer kept."""
+    """No task has this id: it never existed, or ended so long ago that it is no longer stored."""
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"No task has the id {task_id[:80]!r}.")
@@ -40,7 +40,7 @@ class TooLateError(EngineError):
 
 
 class UnavailableError(EngineError):
-    """What the engine stands on did not answer or has no room; the operator has to look, the caller may try again."""
+    """What the engine stands on did not respond or has no room; the operator has to look, the caller may try again."""
 
 
 class BusyError(UnavailableError):
@@ -76,7 +76,7 @@ class KeyOfEndedTaskError(EngineError):
 class IdempotencyKey:
     """A name that a caller gave to a request, so that repeating the request does not make a second task.
 
-    It is stored beside the task's id for as long as the task, and never determines the id.
+    It is stored with the task's id for as long as the task, and never determines the id.
     """
 
     name: str

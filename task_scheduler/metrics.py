@@ -33,7 +33,7 @@ _MEANINGS = {
     Metric.THROTTLED: "Requests and calls that were rejected by a rate limit or under load.",
     Metric.PENDING: "Tasks that are scheduled.",
     Metric.LATENESS: "Time from when a task was due, or accepted if that was later, until it was emitted.",
-    Metric.LATENCY: "Time from a request until its answer, or until the first piece of a stream.",
+    Metric.LATENCY: "Time from a request until its response, or until the first piece of a stream.",
 }
 
 COUNTERS = (
@@ -49,7 +49,7 @@ DISTRIBUTIONS = (Metric.LATENESS, Metric.LATENCY)
 
 
 class Metrics(Protocol):
-    """Is told what happened, by any thread; what it does must be quick, and raise nothing."""
+    """Is notified of what happened, by any thread; what it does must be quick, and raise nothing."""
 
     def count(self, metric: Metric, number: int = 1) -> None:
         """Add to a count."""

@@ -143,7 +143,7 @@ def new_task(body: Mapping[str, Any], *, task_id: str, now_ms: int) -> Task:
     if body.get("message") is None:
         errors.append("message is missing: give any JSON value but null.")
     if "id" in body:
-        errors.append("id must not be given: each task gets an id of its own, which the answer names.")
+        errors.append("id must not be given: each task gets an id of its own, which the response names.")
     if "tags" in body:
         errors += mistakes_in_tags(body["tags"])
     if errors:

@@ -69,7 +69,7 @@ def parse(text: str, zone: ZoneInfo | None = None) -> int:
     return ms if zone is None else _in_range(_instant_ms(ms, zone))
 
 
-@lru_cache(maxsize=64)  # an answer, and the event in it, name one moment several times
+@lru_cache(maxsize=64)  # a response, and the event in it, name one moment several times
 def round_up_to_second(ms: int) -> int:
     """Return the first whole second not before a time, in milliseconds as the time is."""
     return -(-ms // 1000) * 1000
@@ -105,7 +105,7 @@ def _instant_ms(wall_ms: int, zone: ZoneInfo) -> int:
     """
     second, millisecond = divmod(wall_ms, 1000)
     wall = _NAIVE_EPOCH + timedelta(seconds=second)
-    # PEP 495: of two meanings fold=0 is the earlier; in a gap it goes by the offset before, and fold=1 by that after.
+    # PEP 495: of two meanings fold=0 is the earlier; in a gap it uses the offset before, and fold=1 by that after.
     before, after = (_seconds(wall.replace(tzinfo=zone, fold=fold).utcoffset()) for fold in (0, 1))
     if after <= before:
         return (second - before) * 1000 + millisecond

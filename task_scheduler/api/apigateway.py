@@ -1,4 +1,4 @@
-"""The API behind API Gateway: a proxy event in, a proxy answer out (AWS, proxy integration, format 1.0)."""
+"""The API behind API Gateway: a proxy event in, a proxy response out (AWS, proxy integration, format 1.0)."""
 
 import base64
 from collections.abc import Callable, Coroutine
@@ -12,19 +12,19 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 def handler(api: Api) -> Handler:
-    """Return a Lambda handler that answers the proxy events of a REST API."""
+    """Return a Lambda handler that handles the proxy events of a REST API."""
 
-    def answer(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         request = _request(event)
-        return _response(_complete(api.answer(request)), with_body=request.method != "HEAD")
+        return _response(_complete(api.handle(request)), with_body=request.method != "HEAD")
 
-    return answer
+    return handler
 
 
-def _complete(answering: Coroutine[None, None, Response]) -> Response:
+def _complete(handling: Coroutine[None, None, Response]) -> Response:
     """Run a coroutine to its end without an event loop: an engine in Lambda blocks, and so never waits."""
     try:
-        answering.send(None)
+        handling.send(None)
     except StopIteration as stop:
         response: Response = stop.value
         return response
@@ -50,13 +50,13 @@ def _request(event: dict[str, Any]) -> Request:
     )
 
 
-def _response(answer: Response, *, with_body: bool) -> dict[str, Any]:
-    if not isinstance(answer.body, bytes):
-        raise TypeError("An integration answers at once: give the API a context that does not stream.")
-    headers = {"content-type": answer.content_type, **answer.headers}
+def _response(response: Response, *, with_body: bool) -> dict[str, Any]:
+    if not isinstance(response.body, bytes):
+        raise TypeError("An integration responds at once: give the API a context that does not stream.")
+    headers = {"content-type": response.content_type, **response.headers}
     return {
-        "statusCode": answer.status,
+        "statusCode": response.status,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "body": answer.body.decode() if with_body else "",
+        "body": response.body.decode() if with_body else "",
         "isBase64Encoded": False,
     }

@@ -1,4 +1,4 @@
-"""Answers requests: the way to each route, the guard before it, and the one shape of every error."""
+"""Handles requests: the way to each route, the guard before it, and the one shape of every error."""
 
 import logging
 import time
@@ -38,15 +38,15 @@ class Api:
         """Learn the ways."""
         object.__setattr__(self, "router", Router(self.routes))
 
-    async def answer(self, request: Request) -> Response:
-        """Answer a request, and note how long that took; raises nothing."""
+    async def handle(self, request: Request) -> Response:
+        """Handle a request, and measure how long that took; raises nothing."""
         began = self.stopwatch()
         found = self.router.find(request.path)
-        response = _not_found(request) if found is None else await self._answer(*found, request)
+        response = _not_found(request) if found is None else await self._route(*found, request)
         self.metrics.observe(Metric.LATENCY, [self.stopwatch() - began])
         return response
 
-    async def _answer(self, template: str, params: Mapping[str, str], request: Request) -> Response:
+    async def _route(self, template: str, params: Mapping[str, str], request: Request) -> Response:
         methods = self.routes[template]
         route = methods.get(request.method) or _of_head(methods, request.method)
         if route is None:
@@ -59,7 +59,7 @@ class Api:
             if params:
                 request = replace(request, params=params)
             return await route.handler(request, self.context)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a response
             if isinstance(error, BusyError):
                 self.metrics.count(Metric.THROTTLED)
             response = respond(error)
@@ -73,7 +73,7 @@ class Api:
 
 
 def _of_head(methods: Mapping[str, Route], method: str) -> Route | None:
-    """Return the route that answers HEAD, which is that of GET, if it changes nothing (RFC 9110, 9.2.1)."""
+    """Return the route that serves HEAD, which is that of GET, if it changes nothing (RFC 9110, 9.2.1)."""
     route = methods.get("GET") if method == "HEAD" else None
     return route if route and route.safe else None
 

@@ -1,4 +1,4 @@
-"""Which HTTP status each error is answered with."""
+"""Which HTTP status each error gets."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -60,7 +60,7 @@ def explain(error: Exception) -> tuple[int, Sequence[str]] | None:
 
 
 def respond(error: Exception) -> Response | None:
-    """Return the answer to a known error, or None: then it is a fault of ours."""
+    """Return the response to a known error, or None: then it is a fault of ours."""
     explained = explain(error)
     if explained is None:
         return None

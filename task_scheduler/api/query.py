@@ -25,7 +25,7 @@ class Query:
         self._known: list[str] = []
 
     def check(self) -> None:
-        """Raise BadRequestError if anything is wrong, a parameter that nobody has looked for among it.
+        """Raise BadRequestError if anything is wrong, including a parameter that no code has read.
 
         Without that, a list with a misspelt filter would show everything.
         """
@@ -109,8 +109,8 @@ class Query:
         return None
 
 
-def cursor(place: Cursor | None) -> str | None:
-    """Return a place as an opaque text."""
-    if place is None:
+def cursor(position: Cursor | None) -> str | None:
+    """Return a cursor as an opaque text."""
+    if position is None:
         return None
-    return base64.urlsafe_b64encode(json.dumps([place.due_ms, place.task_id]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([position.due_ms, position.task_id]).encode()).decode()

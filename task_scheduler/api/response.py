@@ -18,7 +18,7 @@ NO_STORE: Final[Mapping[str, str]] = {"cache-control": "no-store", "x-content-ty
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a route answers; `body` is a whole or arrives in pieces."""
+    """What a route returns; `body` is a whole or arrives in pieces."""
 
     status: int
     body: bytes | AsyncIterator[bytes]
@@ -27,12 +27,12 @@ class Response:
 
 
 def json_response(content: object, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with JSON."""
+    """Respond with JSON."""
     body = _encode(content).encode()
     return Response(status=status, body=body, headers={**NO_STORE, **(headers or {})})
 
 
 def error_response(status: int, errors: Sequence[str], headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with the one shape that all errors have: a sentence for each mistake."""
+    """Respond with the one shape that all errors have: a sentence for each mistake."""
     again = {"retry-after": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     return json_response({"errors": list(errors)}, status, {**again, **(headers or {})})

@@ -1,4 +1,4 @@
-"""Which of the routes a path belongs to: the same answer on both engines."""
+"""Which of the routes a path belongs to: the same decision on both engines."""
 
 import re
 from collections.abc import Iterable, Mapping

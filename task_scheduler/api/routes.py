@@ -38,7 +38,7 @@ class Context:
 
     engine: Engine
     streams: bool
-    """Whether an answer may go on for ever; where not, the event stream is made of long polls."""
+    """Whether a response may go on for ever; where not, the event stream is made of long polls."""
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]
@@ -83,7 +83,7 @@ async def cancel(request: Request, context: Context) -> Response:
     if not isinstance(task_id, str):
         state = "must be a string" if task_id is not None else "is missing"
         raise BadRequestError(
-            f'id {state}: give the id that the answer to /schedule had, as in {{"id": "{uuid.UUID(int=0)}"}}.'
+            f'id {state}: give the id that the response to /schedule had, as in {{"id": "{uuid.UUID(int=0)}"}}.'
         )
     return json_response(_cancelled(await context.engine.cancel(_known(task_id))))
 
@@ -103,10 +103,10 @@ async def cancel_batch(request: Request, context: Context) -> Response:
 
 async def list_tasks(request: Request, context: Context) -> Response:
     """List tasks, soonest due first."""
-    asked = Query(request.query, request.repeated)
-    query = asked.tasks()
-    limit = asked.limit(_DEFAULT_TASKS)
-    asked.check()
+    parameters = Query(request.query, request.repeated)
+    query = parameters.tasks()
+    limit = parameters.limit(_DEFAULT_TASKS)
+    parameters.check()
     page = await context.engine.tasks(query, limit=limit)
     return json_response({"tasks": [_view(task) for task in page.tasks], "cursor": cursor(page.next)})
 
@@ -133,14 +133,14 @@ async def cancel_task(request: Request, context: Context) -> Response:
 async def events(request: Request, context: Context) -> Response:
     """Show what was emitted: as a page, or as a stream to those who accept one."""
     streamed = sse.is_wanted(request)
-    asked = Query(request.query, request.repeated)
-    after = asked.integer("after")
-    before = asked.integer("before")
-    limit = asked.limit(_DEFAULT_EVENTS)
-    last_event_id = asked.integer("lastEventId")  # as EventSource polyfills send it, to save browsers a preflight
+    parameters = Query(request.query, request.repeated)
+    after = parameters.integer("after")
+    before = parameters.integer("before")
+    limit = parameters.limit(_DEFAULT_EVENTS)
+    last_event_id = parameters.integer("lastEventId")  # as EventSource polyfills send it, to save browsers a preflight
     if streamed and (header := request.headers.get(LAST_EVENT_ID_HEADER)):
-        last_event_id = asked.number("Last-Event-ID", header)
-    asked.check()
+        last_event_id = parameters.number("Last-Event-ID", header)
+    parameters.check()
     after = after if last_event_id is None else last_event_id
     if streamed:
         return await _stream(context, after)
@@ -195,9 +195,9 @@ def openapi() -> bytes:
 
 
 async def _cancel_tagged(text: str, context: Context) -> Response:
-    asked = Query({"tag": text})
-    tag = asked.tasks().tag
-    asked.check()
+    parameters = Query({"tag": text})
+    tag = parameters.tasks().tag
+    parameters.check()
     done = await context.engine.cancel_tagged(cast("tuple[str, str]", tag))  # check() has raised if there is none
     return json_response({"cancelled": done.cancelled, "not_cancelled": done.not_cancelled, "more": done.more})
 
@@ -242,7 +242,7 @@ def _batch_response(
 
 
 def _result(outcome: Task | Exception, show: Callable[[Task], dict[str, Any]]) -> dict[str, Any]:
-    """Show one item of a batch as its own request would have been answered."""
+    """Show one item of a batch as its own request would have responded."""
     if isinstance(outcome, Task):
         return {"status": HTTPStatus.OK, **show(outcome)}
     explained = explain(outcome)

@@ -63,7 +63,7 @@ async def live(engine: Engine, *, after: int | None) -> AsyncIterator[bytes]:
 
 
 async def long_poll(engine: Engine, *, after: int | None, seconds: float) -> AsyncIterator[bytes]:
-    """Stream as much as one answer holds: at once where something follows `after`, else when it comes or time is up.
+    """Stream as much as one response holds: at once where something follows `after`, else when it comes or time is up.
 
     The client comes back by itself a moment later. One that holds no position gets it at once, so that it loses
     nothing if it is cut while it waits.

@@ -104,7 +104,7 @@ async def console(request: Request, _context: object) -> Response:
         body = body.replace(b"<head>", f'<head>\n  <base href="{start}">'.encode(), 1)
         tag = _tag(body)
         policy = policy.replace("base-uri 'none'", "base-uri 'self'")
-    return _answer(request, body, tag, Asset(_HTML), policy)
+    return _respond(request, body, tag, Asset(_HTML), policy)
 
 
 async def docs(request: Request, _context: object) -> Response:
@@ -122,10 +122,10 @@ async def asset(request: Request, _context: object) -> Response:
 
 
 def _file(request: Request, name: str, found: Asset, policy: str) -> Response:
-    return _answer(request, *_read(name, found.folder), found, policy)
+    return _respond(request, *_read(name, found.folder), found, policy)
 
 
-def _answer(request: Request, body: bytes, tag: str, found: Asset, policy: str) -> Response:
+def _respond(request: Request, body: bytes, tag: str, found: Asset, policy: str) -> Response:
     headers = {
         **_HEADERS,
         "content-security-policy": policy,

@@ -16,7 +16,7 @@ _LEAN: Final = Config(parameter_validation=False, user_agent=f"task-scheduler/{_
 
 # A second attempt is needed even where nothing is wrong: Lambda purges idle connections, which the first call after a
 # pause finds out (AWS, Lambda best practices). A third would help little when AWS throttles, and would take up to 2 s
-# more (botocore, standard mode); our callers repeat what was answered with 503.
+# more (botocore, standard mode); our callers repeat what got a 503.
 _QUICK: Final = _LEAN.merge(
     Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 )
@@ -34,7 +34,7 @@ def client(service: str, *, poll: bool = False, once: bool = False) -> Any:  # n
 
 
 def on_throttle(tell: Callable[[], None]) -> None:
-    """Have every client that is made from now on tell of each try of a call that was throttled, and nobody else."""
+    """Have every client that is made from now on tell of each attempt of a call that was throttled, and no others."""
 
     def look(**tried: Any) -> None:  # noqa: ANN401 - botocore's own
         response = tried["response"]  # the connection's and the parsed one, or none where the call did not get through

@@ -41,7 +41,7 @@ _ATTEMPTS: Final = 3
 _KEEPS_CHANGING: Final = "The task keeps changing; please try again."
 _KEY_IS_BUSY: Final = "The Idempotency-Key is being used by another request; please send this one again."
 _POLL_S: Final = 0.25
-_LOOK_AGAIN_MS: Final = 10_000  # anybody may ask for problems
+_LOOK_AGAIN_MS: Final = 10_000  # anyone may request the health
 _LOOKED_AT: Final = 100  # tasks: some were emitted a moment ago, or were given a time that had passed already
 _MOST_PAGES: Final = 10  # of such tasks
 _INDEX_LAG_MS: Final = 2_500
@@ -79,7 +79,7 @@ class AwsEngine:
         return self._now_ms()
 
     async def check_health(self) -> Health:
-        """Look whether the table answers and whether anything in it is overdue, at most every 10 s."""
+        """Look whether the table responds and whether anything in it is overdue, at most every 10 s."""
         if self._now_ms() >= self._looked_ms + _LOOK_AGAIN_MS:
             self._health = self._look()
             self._looked_ms = self._now_ms()
@@ -100,21 +100,21 @@ class AwsEngine:
 
         The rows of a tag are those of all its tasks, and may be mostly of such as ended long ago.
         """
-        found = [place.due_ms for state in OPEN for place in self._task_store.soonest(state)]
+        found = [cursor.due_ms for state in OPEN for cursor in self._task_store.soonest(state)]
         return min(found, default=None)
 
     def _overdue(self, state: StoredState) -> list[Task]:
         until_ms = self._now_ms() - OVERDUE_MS
-        place: Cursor | None = None
+        cursor: Cursor | None = None
         for _ in range(_MOST_PAGES):
-            late = self._task_store.due(state, until_ms=until_ms, after=place, limit=_LOOKED_AT)
+            late = self._task_store.due(state, until_ms=until_ms, after=cursor, limit=_LOOKED_AT)
             records = self._task_store.get_all([one.task_id for one in late])
             tasks = [record.task for record in records if record.state in OPEN]
             if overdue := [task for task in tasks if task.expected_ms <= until_ms]:
                 return overdue
             if len(late) < _LOOKED_AT:
                 break
-            place = late[-1]
+            cursor = late[-1]
         return []
 
     async def schedule(self, task: Task, key: IdempotencyKey | None = None) -> Task:
@@ -181,17 +181,17 @@ class AwsEngine:
         page: list[Task] = []
         size = 0
         found = self._task_store.find(query, limit=limit + 1)
-        places: dict[str, Cursor] = {}
-        for place in found[:limit]:  # a task that was moved while the index was read is there twice
-            places.setdefault(place.task_id, place)
+        cursors: dict[str, Cursor] = {}
+        for cursor in found[:limit]:  # a task that was moved while the index was read is there twice
+            cursors.setdefault(cursor.task_id, cursor)
         end = after = found[limit - 1] if len(found) > limit else None
         last: Cursor | None = None
-        for record in self._task_store.get_all(list(places)):
+        for record in self._task_store.get_all(list(cursors)):
             if size > MAX_PAGE_BYTES:
                 after = last
                 break
-            last = place = places[record.task.id]
-            if query.status in {None, record.task.status} and _is_listed(record.task, place, query, end):
+            last = cursor = cursors[record.task.id]
+            if query.status in {None, record.task.status} and _is_listed(record.task, cursor, query, end):
                 page.append(record.task)
                 size += len(record.task.payload)
         return TaskPage(sorted(page, key=lambda task: (task.due_ms, task.id)), after)
@@ -349,13 +349,13 @@ class Throttle:
     is_on: bool = False
 
 
-def _is_listed(task: Task, place: Cursor, query: TaskQuery, end: Cursor | None) -> bool:
-    """Tell whether a task that the index knows at a place belongs on a page that ends at another one.
+def _is_listed(task: Task, cursor: Cursor, query: TaskQuery, end: Cursor | None) -> bool:
+    """Tell whether a task that the index knows at a cursor belongs on a page that ends at another one.
 
-    A task that has been given another time since is listed here unless a later page finds it at its new place: pages
+    A task that has been given another time since is listed here unless a later page finds it at its new cursor: pages
     that were read before did not have it.
     """
-    if task.due_ms == place.due_ms:
+    if task.due_ms == cursor.due_ms:
         return True
     is_in_window = (query.from_ms is None or task.due_ms >= query.from_ms) and (
         query.to_ms is None or task.due_ms < query.to_ms

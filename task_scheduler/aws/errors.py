@@ -23,7 +23,7 @@ class ServiceError(UnavailableError):
     """A call of a service failed. Unless it was rejected, it may have worked nevertheless."""
 
     def __init__(self, service: str, error: BotoCoreError | ClientError) -> None:
-        super().__init__(f"{service} did not answer as it should; please try again.")
+        super().__init__(f"{service} did not respond as it should; please try again.")
         self.code: Final = code(error)
         """The name that the service gave to the error, or botocore."""
         self.was_rejected: Final = was_rejected(error)
@@ -78,7 +78,7 @@ def _status(error: ClientError) -> int:
 
 def _translated(service: str, error: BotoCoreError | ClientError, args: Sequence[object]) -> ServiceError:
     task_id = next(filter(None, map(_task_id, args)), None)
-    _logger.warning("%s did not answer: %s", service, code(error), extra={"task_id": task_id} if task_id else None)
+    _logger.warning("%s did not respond: %s", service, code(error), extra={"task_id": task_id} if task_id else None)
     return ServiceError(service, error)
 
 

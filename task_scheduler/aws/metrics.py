@@ -15,7 +15,7 @@ Handler = Callable[[Any, Any], Any]
 
 
 def metrics_with_throttle_hook() -> "CloudWatchMetrics":
-    """Return an observer that is also told of each call that AWS throttles, of clients made from now on."""
+    """Return an observer that is also notified of each call that AWS throttles, of clients made from now on."""
     metrics = CloudWatchMetrics()
     on_throttle(partial(metrics.count, Metric.THROTTLED))
     return metrics

@@ -1,7 +1,7 @@
 """The tasks table: the source of truth about every task.
 
-Every change is a conditional write that names the state and the revision that it starts from. Beside the tasks there
-are rows for tags, idempotency keys and tombstones, which expire, and two bookmarks of the sweeper, which do not.
+Every change is a conditional write that names the state and the revision that it starts from. In addition to the tasks
+there are rows for tags, idempotency keys and tombstones, which expire, and two bookmarks of the sweeper, which do not.
 """
 
 import time
@@ -200,8 +200,8 @@ class TaskStore:
     ) -> "UpdateTypeDef":
         """Return the update that marks a task emitted, whatever else the table said: the message did go out.
 
-        With `unchanged` it works only if the task still has that revision, which is then kept `until` a time at least,
-        in seconds since the Unix epoch.
+        With `unchanged` it works only if the task still has that revision, which is then stored until `until` a time at
+        least, in seconds since the Unix epoch.
         """
         ending = self._ending(StoredState.EMITTED, task_id, emitted_ms)
         expected = {}
@@ -228,7 +228,7 @@ class TaskStore:
 
     @_translated
     def due(self, state: StoredState, *, until_ms: int, after: Cursor | None, limit: int) -> list[Cursor]:
-        """Return the `limit` soonest tasks after a place that are in `state` and due by a time."""
+        """Return the `limit` soonest tasks after a cursor that are in `state` and due by a time."""
         return self._merge([state], _first(None, after), _due_id(until_ms + 1, ""), limit)
 
     @_translated
@@ -242,7 +242,7 @@ class TaskStore:
         for bucket in (f"{state}#{shard}" for state in states for shard in range(self._shards)):
             start: dict[str, Any] = {}
             while True:
-                answer = self._client.query(
+                response = self._client.query(
                     TableName=self._table,
                     IndexName=BY_DUE,
                     Select="COUNT",
@@ -252,14 +252,17 @@ class TaskStore:
                     Limit=_COUNTED_AT_ONCE,
                     **start,
                 )
-                yield answer["Count"]
-                if "LastEvaluatedKey" not in answer:
+                yield response["Count"]
+                if "LastEvaluatedKey" not in response:
                     break
-                start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+                start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
     @_translated
     def find(self, query: TaskQuery, *, limit: int) -> list[Cursor]:
-        """Return the `limit` soonest tasks that the index knows to match a query, but for a status beside a tag."""
+        """Return the `limit` soonest tasks that match a query, as far as the index knows.
+
+        A status together with a tag is not in the index: the caller looks at the status.
+        """
         if query.tag:
             prefixes = ["tag#{}:{}".format(*query.tag)]
         else:
@@ -275,14 +278,14 @@ class TaskStore:
 
     @_translated
     def bookmark(self, name: str) -> Cursor | None:
-        """Return the place that was stored under a name, None if there is none."""
+        """Return the cursor that was stored under a name, None if there is none."""
         item = self._item(_bookmark_id(name))
-        return _place(item["place"]["S"]) if item and item["place"]["S"] else None
+        return _cursor(item["place"]["S"]) if item and item["place"]["S"] else None
 
     @_translated
-    def set_bookmark(self, name: str, place: Cursor | None) -> None:
-        """Store a place under a name, or none."""
-        text = _due_id(place.due_ms, place.task_id) if place else ""
+    def set_bookmark(self, name: str, cursor: Cursor | None) -> None:
+        """Store a cursor under a name, or none."""
+        text = _due_id(cursor.due_ms, cursor.task_id) if cursor else ""
         self._client.put_item(TableName=self._table, Item={TASK_ID: {"S": _bookmark_id(name)}, "place": {"S": text}})
 
     def _item(self, item_id: str) -> Mapping[str, Any] | None:
@@ -296,7 +299,7 @@ class TaskStore:
             return []
         found: set[str] = set()
         for bucket in (f"{prefix}#{shard}" for prefix in prefixes for shard in range(self._shards)):
-            answer = self._client.query(
+            response = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
                 KeyConditionExpression=f"#bucket = :bucket AND {DUE_ID} BETWEEN :first AND :last",
@@ -308,9 +311,9 @@ class TaskStore:
                 },
                 Limit=limit,
             )
-            found |= {item[DUE_ID]["S"] for item in answer["Items"]}
+            found |= {item[DUE_ID]["S"] for item in response["Items"]}
         # A task that changes its bucket while they are read may be found in two.
-        return [_place(due_id) for due_id in sorted(found) if due_id < last][:limit]
+        return [_cursor(due_id) for due_id in sorted(found) if due_id < last][:limit]
 
     def _write(
         self, main: "TransactWriteItemTypeDef", tagged: Task | None = None, *more: "TransactWriteItemTypeDef"
@@ -437,12 +440,12 @@ def _bookmark_id(name: str) -> str:
 
 
 def _first(from_ms: int | None, after: Cursor | None) -> str:
-    """Return where to begin in the index: not before a time, and after a place."""
+    """Return where to begin in the index: not before a time, and after a cursor."""
     first = _due_id(_EARLIEST_MS if from_ms is None else max(from_ms, _EARLIEST_MS), "")
     return max(first, _due_id(after.due_ms, after.task_id) + "\0") if after else first
 
 
-def _place(due_id: str) -> Cursor:
+def _cursor(due_id: str) -> Cursor:
     due, _, task_id = due_id.partition("#")
     return Cursor(int(due) + _EARLIEST_MS, task_id)
 

@@ -45,7 +45,7 @@ GATEWAY_ERRORS: Final = (
         type=apigateway.ResponseType.REQUEST_TOO_LARGE, sentence='"The request body is larger than 1,048,576 bytes."'
     ),
     # API Gateway could not invoke the function, as a rule since Lambda had no execution environment left. It does not
-    # count that as throttled, and would answer 500:
+    # count that as throttled, and would respond 500:
     # https://repost.aws/questions/QUL-z6rJbmR4meafB7MzYXxw/inconsistencies-in-response-codes-depending-on-whether-api-gateway-response-settings-are-configured
     GatewayError(
         type=apigateway.ResponseType.INTEGRATION_FAILURE,
@@ -55,7 +55,7 @@ GATEWAY_ERRORS: Final = (
     ),
     GatewayError(
         type=apigateway.ResponseType.INTEGRATION_TIMEOUT,
-        sentence='"No answer within 29 seconds; whether the request was carried out is not known."',
+        sentence='"No response within 29 seconds; whether the request was carried out is not known."',
     ),
 )
 
@@ -81,7 +81,7 @@ class Api(Construct):
             "Function",
             defaults=defaults,
             handler="api",
-            description="Answers the API",
+            description="Serves the API",
             timeout_seconds=20,
         )
         self.stream: Final = PythonFunction(
@@ -89,7 +89,7 @@ class Api(Construct):
             "Stream",
             defaults=defaults,
             handler="stream",
-            description="Answers GET /events, and waits for events if there are none",
+            description="Serves GET /events, and waits for events if there are none",
             timeout_seconds=29,  # as long as API Gateway waits
             memory_mib=256,  # idle listeners pay for memory by the second
             reserved_concurrency=stream_reserved_concurrency,
@@ -116,12 +116,12 @@ class Api(Construct):
             ),
         )
         api.node.try_remove_child("Endpoint")  # an output with a name of the CDK's; the stack defines its own
-        answer = integration(self.function)
+        integrated = integration(self.function)
         events = api.root.add_resource(EVENTS)
         for method in ("GET", "HEAD"):
             events.add_method(method, integration(self.stream))
         for resource in (api.root, events, api.root.add_resource("{proxy+}")):
-            resource.add_method("ANY", answer)
+            resource.add_method("ANY", integrated)
         for error in GATEWAY_ERRORS:
             api.add_gateway_response(
                 error.type.response_type,

@@ -48,7 +48,7 @@ class Dashboard(Construct):
                         rest_api.metric_client_error(label="4xx", period=_PERIOD),
                         rest_api.metric_server_error(label="5xx", period=_PERIOD),
                     ),
-                    _graph("Seconds until an answer, without GET /events", *_spread(Metric.LATENCY)),
+                    _graph("Seconds until a response, without GET /events", *_spread(Metric.LATENCY)),
                     _graph("Seconds from a task's time until it went out", *_spread(Metric.LATENESS)),
                 ],
                 [

@@ -95,7 +95,7 @@ class Monitoring(Construct):
         self._alarm(
             "ServerErrors",
             rest_api.metric_server_error(period=_LONGER, statistic="Sum"),
-            "The API has answered 5xx five times in five minutes; the log of the function says why.",
+            "The API responded 5xx five times in five minutes; the log of the function says why.",
             threshold=5,
         )
         for name, function in functions.items():

@@ -15,7 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 json_option = click.option("--json", is_flag=True, help="Print JSON for programs, and nothing else.")
 
-# A person waits: 3 retries take less than 2 s where the connection is refused, and 10 s where nothing answers at all.
+# A person waits: 3 retries take less than 2 s where the connection is refused, and 10 s where nothing responds at all.
 RETRIES: Final = 3
 CONNECT_TIMEOUT_S: Final = 2.0
 

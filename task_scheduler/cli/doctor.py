@@ -75,9 +75,9 @@ def _answer(client: "Client", _patience_s: float) -> Iterator[Finding]:
     try:
         version = client.health()
     except ServerError as error:  # it says what is wrong; most of it may work all the same
-        yield Finding("answer", ok=False, says=f"{client.url} answers: {error}")
+        yield Finding("answer", ok=False, says=f"{client.url} responds: {error}")
     else:
-        yield Finding("answer", ok=True, says=f"{client.url} answers, version {version}.")
+        yield Finding("answer", ok=True, says=f"{client.url} responds, version {version}.")
     next(client.list(page_size=1), None)
     yield Finding("secret", ok=True, says="It lets us in.")
 

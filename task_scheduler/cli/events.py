@@ -52,18 +52,18 @@ def events(  # noqa: PLR0913 - the options of a command
             found = islice(_following(client, after), limit or _DEFAULT)
         for event in found:
             add(event)
-            notice.told = False
+            notice.shown = False
 
 
 class _Notice:
     """Tells that the connection is gone: once, until the next event."""
 
     def __init__(self) -> None:
-        self.told = False
+        self.shown = False
 
     def __call__(self, why: "TaskSchedulerError", _pause: float) -> None:
-        if not self.told:
-            self.told = True
+        if not self.shown:
+            self.shown = True
             print_error(f"{why} Trying again; no event is lost.")
 
 

@@ -39,7 +39,7 @@ def import_tasks(*, file: str, url: str | None, secret: str | None, json: bool) 
 
     A line is what POST /schedule takes; the id in a line of an export only tells it from others, since each task gets
     a new one. Lines that are refused are named by their number, and all others are imported. The same file again makes
-    nothing twice for as long as its tasks are kept, so after Ctrl-C or a failure, import it again.
+    nothing twice for as long as its tasks are stored, so after Ctrl-C or a failure, import it again.
     """
     from task_scheduler.cli.importer import Tally
 

@@ -40,7 +40,7 @@ class Importer:
         self._lines: asyncio.Queue[Item] = asyncio.Queue(AT_ONCE)
 
     async def run(self, source: BinaryIO) -> None:
-        """Schedule a task for each line; one that is refused is told to `say`.
+        """Schedule a task for each line; one that is rejected is reported by `say`.
 
         Raises what the client raises when it cannot go on, OSError if the file cannot be read, and NotLinesError.
         """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from task_scheduler.client import Task
 
 MAX_LINE_BYTES: Final = 2_097_152
-"""Twice what the API takes as a body; what is longer is not kept."""
+"""Twice what the API takes as a body; what is longer is not stored."""
 
 
 @dataclass(frozen=True, slots=True)

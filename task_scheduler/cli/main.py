@@ -49,7 +49,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; one that is mistyped is answered with those that are like it."""
+        """Find the command; one that is mistyped gets those that are like it."""
         # Click looks for them among the commands that were added, and none is.
         if args[0] not in _COMMANDS and not ctx.resilient_parsing:
             raise click.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx)

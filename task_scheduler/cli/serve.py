@@ -90,7 +90,7 @@ def serve(  # noqa: PLR0913 - the options of a command
     help="Data file of the server, which must be stopped.",
 )
 def restore(backup: Path, data: Path) -> None:
-    """Put a backup in the place of the data file; the file that was there is kept under another name."""
+    """Put a backup in the place of the data file; the previous file gets another name."""
     from task_scheduler.local.restore import restore as restore_backup
     from task_scheduler.local.schema import DataFileError
 

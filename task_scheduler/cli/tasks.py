@@ -225,7 +225,9 @@ def _cancel_each(client: "Client", ids: tuple[str, ...], *, json: bool) -> bool:
 def _cancel_tagged(client: "Client", name: str, value: str, *, yes: bool, json: bool) -> None:
     if not yes:
         if not sys.stdin.isatty():
-            raise click.UsageError("Nobody can be asked here whether to cancel all tasks with the tag: give --yes.")
+            raise click.UsageError(
+                "Cancelling all tasks with a tag needs a confirmation, and there is no terminal: give --yes."
+            )
         # Not click.confirm, for which Ctrl-C is as good as a no.
         tag = output.printable(f"{name}={value}")
         click.echo(f"Cancel all scheduled tasks with the tag {tag}? [y/N] ", nl=False, err=True)

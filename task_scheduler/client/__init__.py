@@ -1,4 +1,4 @@
-"""A client for Task Scheduler, on either engine: Client, AsyncClient, what they answer and what they raise.
+"""A client for Task Scheduler, on either engine: Client, AsyncClient, what they return and what they raise.
 
 from task_scheduler.client import Client
 
@@ -22,7 +22,7 @@ from task_scheduler.client.errors import (
     TooLateError,
     TooManyRequestsError,
     UnauthorizedError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
     UnreachableError,
 )
 from task_scheduler.client.models import Event, Scheduled, Task
@@ -47,6 +47,6 @@ __all__ = [
     "TooLateError",
     "TooManyRequestsError",
     "UnauthorizedError",
-    "UnexpectedAnswerError",
+    "UnexpectedResponseError",
     "UnreachableError",
 ]

@@ -1,4 +1,4 @@
-"""The client for programs on asyncio; what it sends and how it takes answers is in calls and attempts."""
+"""The client for programs on asyncio; what it sends and how it reads responses is in calls and attempts."""
 
 import asyncio
 import builtins
@@ -26,7 +26,7 @@ _Result = TypeVar("_Result")
 
 
 class AsyncClient:
-    """Client for asyncio: the same arguments, answers, retries and errors; one event loop, any number of tasks."""
+    """Client for asyncio: the same arguments, responses, retries and errors; one event loop, any number of tasks."""
 
     def __init__(  # noqa: PLR0913 - what may differ, and what tests replace
         self,

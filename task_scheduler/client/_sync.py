@@ -1,4 +1,4 @@
-"""The client for programs without an event loop; what it sends and how it takes answers is in calls and attempts."""
+"""The client for programs without an event loop; what it sends and how it reads responses is in calls and attempts."""
 
 import builtins
 import random as randomness
@@ -29,11 +29,11 @@ class Client:
 
     Without a `url`, TASK_SCHEDULER_URL has it, else it is http://127.0.0.1:8000; without a `secret`,
     TASK_SCHEDULER_SECRET has it; an empty secret means none. `timeout` is in seconds, for each try. A call that got no
-    answer, 429, 502, 503 or 504 is tried again up to `retries` times, after pauses that grow from a quarter of a second
-    and follow Retry-After up to 30 s. Each call is safe to repeat; what that means is said where it matters.
+    answer, 429, 502, 503 or 504 is attempted again up to `retries` times, after pauses that grow from a quarter of a
+    second and follow Retry-After up to 30 s. Each call is safe to repeat; what that means is said where it matters.
 
-    Every call raises an ApiError that says what the service refused, an UnreachableError without an answer, or an
-    UnexpectedAnswerError where something else answers; ValueError and TypeError for what cannot be sent at all.
+    Every call raises an ApiError that says what the service refused, an UnreachableError without a response, or an
+    UnexpectedResponseError where something else responds; ValueError and TypeError for what cannot be sent at all.
     """
 
     def __init__(  # noqa: PLR0913 - what may differ, and what tests replace
@@ -140,7 +140,7 @@ class Client:
     def cancel_tagged(self, name: str, value: str) -> int:
         """Cancel all scheduled tasks with a tag and return how many, however many requests that takes.
 
-        Those that are just being emitted stay. The number is too low where an answer got lost on the way.
+        Those that are just being emitted stay. The number is too low where a response got lost on the way.
         """
         sweep = TagSweep(name, value, self._target.shown)
         while (call := sweep.next()) is not None:
@@ -158,8 +158,8 @@ class Client:
     ) -> Task:
         """Give a task another time, or a delay from now, another message, or both.
 
-        Raises TaskNotFoundError, or TooLateError if it was or may have been emitted; where the answer to a first try
-        got lost and the new time came before the next, TooLateError says that the change may have been made.
+        Raises TaskNotFoundError, or TooLateError if it was or may have been emitted; where the response to a first
+        attempt got lost and the new time came before the next, TooLateError says that the change may have been made.
         """
         return self._send(
             requests.reschedule(task_id, timestamp=timestamp, timezone=timezone, delay=delay, message=message)
@@ -194,10 +194,10 @@ class Client:
     ) -> Generator[Event, None, None]:
         """Iterate over what is emitted, for ever: from now on, or all that follows the sequence number `after`.
 
-        0 is the beginning of what is kept. Each event comes once and in order, however often the connection is cut: it
-        comes back by itself, after pauses that grow to 30 s; `dropped` is told why, and for how many seconds. "Now" is
-        when the service first answers. Raises ApiError where coming back is of no use: 400, 401, 403, 404.
-        The connection is closed when the iteration is left.
+        0 is the beginning of what is stored. Each event comes once and in order, however often the connection is cut:
+        it comes back by itself, after pauses that grow to 30 s; `dropped` receives the reason, and for how many
+        seconds. "Now" is when the service first responds. Raises ApiError where coming back is of no use: 400, 401,
+        403, 404. The connection is closed when the iteration is left.
         """
         feed = Feed(after, self._target.shown, self._random)
         timeout = httpx.Timeout(self._timeout.read, connect=self._timeout.connect, read=SILENCE_S)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from task_scheduler.client import requests
-from task_scheduler.client.errors import UnexpectedAnswerError
+from task_scheduler.client.errors import UnexpectedResponseError
 from task_scheduler.client.models import TagCancellation
 from task_scheduler.client.requests import Call
 
@@ -23,17 +23,17 @@ class TagSweep:
     def next(self) -> Call[TagCancellation] | None:
         """Return the next request; None when there is nothing left to cancel.
 
-        Raises UnexpectedAnswerError when there is more time and again, and none of it is ever cancelled.
+        Raises UnexpectedResponseError when there is more time and again, and none of it is ever cancelled.
         """
         if self._fruitless == _FRUITLESS:
-            raise UnexpectedAnswerError(
+            raise UnexpectedResponseError(
                 f"{self._url} says again and again that more tasks have the tag, and cancels none of them; "
                 f"{self.cancelled} were cancelled before."
             )
         return self._call if self._more else None
 
-    def take(self, answer: TagCancellation) -> None:
+    def take(self, response: TagCancellation) -> None:
         """Count what one request did."""
-        self.cancelled += answer.cancelled
-        self._more = answer.more
-        self._fruitless = 0 if answer.cancelled else self._fruitless + 1
+        self.cancelled += response.cancelled
+        self._more = response.more
+        self._fruitless = 0 if response.cancelled else self._fruitless + 1

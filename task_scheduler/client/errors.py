@@ -13,7 +13,7 @@ class TaskSchedulerError(Exception):
 
 
 class UnreachableError(TaskSchedulerError):
-    """No connection could be made, or no answer came in time; whether the call took effect is not known."""
+    """No connection could be made, or no response came in time; whether the call took effect is not known."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"Cannot reach {url}: {reason}.")
@@ -21,12 +21,12 @@ class UnreachableError(TaskSchedulerError):
         self.reason = reason
 
 
-class UnexpectedAnswerError(TaskSchedulerError):
-    """The answer is none that Task Scheduler gives: the URL leads elsewhere, or something stands in between."""
+class UnexpectedResponseError(TaskSchedulerError):
+    """The response is none that Task Scheduler gives: the URL leads elsewhere, or something stands in between."""
 
 
 class ApiError(TaskSchedulerError):
-    """The service answered with an error; `errors` has its sentences, `status` is the HTTP status."""
+    """The service responded with an error; `errors` has its sentences, `status` is the HTTP status."""
 
     def __init__(self, status: int, errors: Sequence[str]) -> None:
         super().__init__(" ".join(errors))
@@ -47,7 +47,7 @@ class NotFoundError(ApiError):
 
 
 class TaskNotFoundError(NotFoundError):
-    """404: no task has this id; it never existed, or ended so long ago that it is no longer kept."""
+    """404: no task has this id; it never existed, or ended so long ago that it is no longer stored."""
 
 
 class ConflictError(ApiError):
@@ -86,14 +86,14 @@ _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
 
 
 def unreachable(error: httpx.RequestError, url: str) -> UnreachableError:
-    """Return the error for a request that got no answer."""
+    """Return the error for a request that got no response."""
     return UnreachableError(url, _reason(error))
 
 
 def refused(
     response: httpx.Response, url: str, meanings: Mapping[int, type[ApiError]], conflict_hint: str = ""
 ) -> TaskSchedulerError:
-    """Return the error for an answer that is not 200.
+    """Return the error for a response that is not 200.
 
     `meanings` has what a status means to this call in particular, `conflict_hint` a sentence to add to the API's.
     """
@@ -101,23 +101,23 @@ def refused(
     sentences = _sentences(response)
     if not sentences and status != HTTPStatus.TOO_MANY_REQUESTS and status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return unexpected(response, url)
-    sentences = sentences or [f"{url} answers {status} {response.reason_phrase}".rstrip() + "."]
+    sentences = sentences or [f"{url} responded {status} {response.reason_phrase}".rstrip() + "."]
     kind = meanings.get(status) or _BY_STATUS.get(status)
     if kind is None:
         kind = ServerError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
     return kind(status, [*sentences, conflict_hint] if conflict_hint else sentences)
 
 
-def unexpected(response: httpx.Response, url: str) -> UnexpectedAnswerError:
-    """Return the error for an answer that Task Scheduler does not give."""
+def unexpected(response: httpx.Response, url: str) -> UnexpectedResponseError:
+    """Return the error for a response that Task Scheduler does not give."""
     content_type = response.headers.get("content-type", "").partition(";")[0]
     seen = f"{response.status_code} {content_type}".strip()
     if response.has_redirect_location:
-        return UnexpectedAnswerError(
-            f"{url} does not answer like Task Scheduler: it redirects ({seen}), and redirects are not followed, since "
+        return UnexpectedResponseError(
+            f"{url} does not respond like Task Scheduler: it redirects ({seen}), and redirects are not followed, since "
             "they would carry the secret elsewhere. Is the URL right?"
         )
-    return UnexpectedAnswerError(f"{url} does not answer like Task Scheduler ({seen}): is the URL right?")
+    return UnexpectedResponseError(f"{url} does not respond like Task Scheduler ({seen}): is the URL right?")
 
 
 def _sentences(response: httpx.Response) -> list[str]:
@@ -134,7 +134,7 @@ def _reason(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.ConnectTimeout):
         return "no connection in time"
     if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
+        return "no response in time"
     if isinstance(error, httpx.RemoteProtocolError):
         return "the connection was cut"
     cause: BaseException | None = error

@@ -1,4 +1,4 @@
-"""Where a follower of the event stream stands, what it asks for next and how long it waits; no I/O, no clock."""
+"""Where a follower of the event stream stands, what it requests next and how long it waits; no I/O, no clock."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -8,9 +8,9 @@ import httpx
 import httpx_sse
 
 from task_scheduler.client import errors, models
-from task_scheduler.client.errors import TaskSchedulerError, UnexpectedAnswerError
+from task_scheduler.client.errors import TaskSchedulerError, UnexpectedResponseError
 from task_scheduler.client.models import Event
-from task_scheduler.client.retries import MAX_PAUSE_S, Outcome, asked_pause, backoff
+from task_scheduler.client.retries import MAX_PAUSE_S, Outcome, backoff, requested_pause
 from task_scheduler.contract import LAST_EVENT_ID_HEADER
 
 CONTENT_TYPE: Final = "text/event-stream"
@@ -35,13 +35,13 @@ class Feed:
         self._failures = 0
 
     def headers(self) -> dict[str, str]:
-        """Return what to ask for with."""
+        """Return the headers of the next request."""
         position = {} if self._position is None else {LAST_EVENT_ID_HEADER: str(self._position)}
         return {"accept": CONTENT_TYPE, "cache-control": "no-store", **position}
 
     @staticmethod
     def is_stream(response: httpx.Response) -> bool:
-        """Tell whether the answer is a stream of events."""
+        """Tell whether the response is a stream of events."""
         content_type = response.headers.get("content-type", "").partition(";")[0].strip()
         return bool(response.status_code == HTTPStatus.OK and content_type == CONTENT_TYPE)
 
@@ -69,7 +69,7 @@ class Feed:
 
         Raises that error if coming back is of no use.
         """
-        asked = 0.0
+        requested = 0.0
         if isinstance(outcome, httpx.RequestError):
             why: TaskSchedulerError = errors.unreachable(outcome, self._url)
         elif self.is_stream(outcome):  # on AWS each ends after events, or after 22 s
@@ -78,13 +78,13 @@ class Feed:
             raise errors.unexpected(outcome, self._url)
         else:
             why = errors.refused(outcome, self._url, {})
-            asked = asked_pause(outcome)
+            requested = requested_pause(outcome)
             if (
                 outcome.status_code != HTTPStatus.TOO_MANY_REQUESTS
                 and outcome.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
             ):
                 raise why
-        pause = min(MAX_PAUSE_S, asked + backoff(self._failures, self._random, self._retry_s))
+        pause = min(MAX_PAUSE_S, requested + backoff(self._failures, self._random, self._retry_s))
         self._failures += 1
         return pause, why
 
@@ -93,5 +93,5 @@ class Feed:
             raise self._no_event()
         return int(text)
 
-    def _no_event(self) -> UnexpectedAnswerError:
-        return UnexpectedAnswerError(f"{self._url} sends events that Task Scheduler does not: is the URL right?")
+    def _no_event(self) -> UnexpectedResponseError:
+        return UnexpectedResponseError(f"{self._url} sends events that Task Scheduler does not: is the URL right?")

@@ -75,7 +75,7 @@ class TagCancellation:
 
 
 def read_scheduled(body: Any) -> Scheduled:  # noqa: ANN401 - JSON of any shape
-    """Read the answer to /schedule."""
+    """Read the response to /schedule."""
     return Scheduled(id=_text(body["id"]), timestamp=_time(body["timestamp"]))
 
 
@@ -118,17 +118,17 @@ def read_events(body: Any) -> list[Event]:  # noqa: ANN401 - JSON of any shape
 
 
 def read_cancelled(body: Any) -> None:  # noqa: ANN401 - JSON of any shape
-    """Read the answer to /cancel."""
+    """Read the response to /cancel."""
     _text(body["id"])
 
 
 def read_tag_cancellation(body: Any) -> TagCancellation:  # noqa: ANN401 - JSON of any shape
-    """Read the answer to /cancel/batch by a tag."""
+    """Read the response to /cancel/batch by a tag."""
     return TagCancellation(cancelled=int(body["cancelled"]), more=bool(body["more"]))
 
 
 def read_version(body: Any) -> str:  # noqa: ANN401 - JSON of any shape
-    """Read the answer to /health."""
+    """Read the response to /health."""
     return _text(body["version"])
 
 

@@ -1,4 +1,4 @@
-"""Each call of the API as data: what is sent, how its answer is read, and why it may be sent again. No I/O."""
+"""Each call of the API as data: what is sent, how its response is read, and why it may be sent again. No I/O."""
 
 import json
 import uuid
@@ -16,7 +16,7 @@ from task_scheduler.contract import IDEMPOTENCY_KEY_HEADER
 from task_scheduler.task import Status
 
 Timestamp = datetime | str
-"""An aware datetime; a naive one beside a time zone's name; or a text, which is sent as it is."""
+"""An aware datetime; a naive one with a time zone's name; or a text, which is sent as it is."""
 Delay = timedelta | float | str
 """A timedelta, a number of seconds, or a text such as "30s", "5m", "2h" or "7d"."""
 
@@ -30,7 +30,7 @@ _OURS: Final = frozenset({"id", "in", "message", "secret", "tags", "timestamp", 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[_Result]):
-    """One request. Every one may be repeated when its answer got lost; each says why."""
+    """One request. Every one may be repeated when its response got lost; each says why."""
 
     method: str
     path: str
@@ -77,7 +77,7 @@ def schedule_body(body: Mapping[str, object], key: str) -> Call[Scheduled]:
 
 
 def cancel(task_id: str) -> Call[None]:
-    """Cancel a task. Repeating is safe: what is cancelled stays so, and cancelling it again is answered the same."""
+    """Cancel a task. Repeating is safe: what is cancelled stays so, and cancelling it again gets the same response."""
     return Call(
         "POST",
         "/cancel",
@@ -102,9 +102,9 @@ def reschedule(
 ) -> Call[Task]:
     """Change a task. Repeating sets the same again; a delay then counts from the repetition.
 
-    Where the new time comes between a first try whose answer got lost and its repetition, the repetition is too late,
-    though the change was made. To call that a success would be a guess, since the task may as well have been emitted
-    at its old time: it stays an error, which says so.
+    Where the new time comes between a first attempt whose response got lost and its repetition, the repetition is too
+    late, though the change was made. To call that a success would be a guess, since the task may as well have been
+    emitted at its old time: it stays an error, which says so.
     """
     when = _when(timestamp, delay, timezone) if (timestamp, delay, timezone) != (None, None, None) else {}
     return Call(
@@ -113,7 +113,7 @@ def reschedule(
         models.read_task,
         body=_json({**when, **({"message": message} if message is not None else {})}),
         meanings={HTTPStatus.NOT_FOUND: TaskNotFoundError, HTTPStatus.CONFLICT: TooLateError},
-        conflict_hint="An earlier try got no answer and may have changed the task before that: look at it.",
+        conflict_hint="An earlier attempt got no response and may have changed the task before that: look at it.",
     )
 
 
@@ -130,7 +130,7 @@ def list_page(
     tag: tuple[str, str] | None,
     page_size: int,
 ) -> Call[TaskPage]:
-    """Ask for the first page of a list. Repeating is safe: nothing changes."""
+    """Request the first page of a list. Repeating is safe: nothing changes."""
     params: dict[str, str | int] = {"limit": page_size}
     if status is not None:
         params["status"] = str(status)
@@ -144,14 +144,14 @@ def list_page(
 
 
 def next_page(call: Call[TaskPage], page: TaskPage) -> Call[TaskPage] | None:
-    """Ask for what follows a page in the same list; None after the last one."""
+    """Request what follows a page in the same list; None after the last one."""
     if page.cursor is None:
         return None
     return Call(call.method, call.path, call.read, params={**call.params, "cursor": page.cursor})
 
 
 def emitted(*, after: int, before: int | None, limit: int) -> Call[list[Event]]:
-    """Ask for a page of the log of events. Repeating is safe: nothing changes."""
+    """Request a page of the log of events. Repeating is safe: nothing changes."""
     params: dict[str, str | int] = {"limit": limit}
     if before is not None:
         params["before"] = before
@@ -161,7 +161,7 @@ def emitted(*, after: int, before: int | None, limit: int) -> Call[list[Event]]:
 
 
 def health() -> Call[str]:
-    """Ask for the version. Repeating is safe: nothing changes."""
+    """Request the version. Repeating is safe: nothing changes."""
     return Call("GET", "/health", models.read_version)
 
 

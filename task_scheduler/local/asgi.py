@@ -33,11 +33,11 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-AccessCheck = Callable[[Mapping[str, str]], Response | None]
-"""Looks at the headers of a request, before its body is read, and returns the response to one that is not served."""
+AccessCheck = Callable[[str, Mapping[str, str]], Response | None]
+"""Looks at the method and headers of a request, before its body is read; returns the response if it is not served."""
 
 
-def allow_all(_headers: Mapping[str, str]) -> None:
+def allow_all(_method: str, _headers: Mapping[str, str]) -> None:
     """Serve every request."""
 
 
@@ -108,7 +108,7 @@ def application(
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        rejection = _without_host(scope) or access_check(headers)
+        rejection = _without_host(scope) or access_check(scope["method"], headers)
         if rejection is not None:
             await _send(rejection, send)
             return
@@ -118,7 +118,7 @@ def application(
         if isinstance(body, Response):
             await _send(body, send)
             return
-        response = await api.answer(_request(scope, headers, body))
+        response = await api.handle(_request(scope, headers, body))
         if isinstance(response.body, bytes):
             await _send(response, send)
         elif streams.locked():

@@ -1,6 +1,6 @@
 """Who may use a server without a secret: programs of this machine and its own pages, but no page of another site.
 
-A browser lets any page send requests to 127.0.0.1, and by a name that it rebinds to 127.0.0.1 read the answers too.
+A browser lets any page send requests to 127.0.0.1, and by a name that it rebinds to 127.0.0.1 read the responses too.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,16 @@ from urllib.parse import urlsplit
 from task_scheduler.api.response import Response, error_response
 from task_scheduler.loopback import is_loopback
 
-_ADVICE: Final = "Without a secret it serves this machine alone; with one, by TASK_SCHEDULER_SECRET, whoever has it."
+_ADVICE: Final = "Without a secret it serves this machine alone; with one, by TASK_SCHEDULER_SECRET, all who have it."
 _OWN_SITES: Final = {None, "same-origin", "none"}
 """Sec-Fetch-Site of our own pages, and of what a person typed in."""
 
 
-def reject_cross_site(headers: Mapping[str, str]) -> Response | None:
-    """Let pass what comes under a name of this machine, and from none but our own pages; answer the rest with a 403."""
-    is_followed_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+def reject_cross_site(method: str, headers: Mapping[str, str]) -> Response | None:
+    """Return a 403 unless a request comes under a name of this machine, and from no page but our own."""
+    is_followed_link = (
+        method == "GET" and headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    )
     site = None if is_followed_link else headers.get("sec-fetch-site")
     reason = refusal(headers.get("host"), headers.get("origin"), site)
     return None if reason is None else error_response(HTTPStatus.FORBIDDEN, [f"{reason} {_ADVICE}"])

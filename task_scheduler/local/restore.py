@@ -12,7 +12,7 @@ from task_scheduler.local.data_file import DataFile, is_intact, open_read_only
 from task_scheduler.local.schema import DataFileError
 from task_scheduler.local.store import TaskStore
 
-_BESIDE = ("", "-wal", "-shm")
+_SUFFIXES: Final = ("", "-wal", "-shm")
 """What SQLite keeps of one database: the file, its log, and the index of that. They belong together."""
 _FAR: Final = 1_000_000
 """Events since a backup, at most, for a log whose end cannot be read."""
@@ -39,7 +39,7 @@ def restore(backup: Path, data: Path) -> Path | None:
     except OSError as error:
         raise DataFileError(f"{data} cannot be restored: {error.strerror}.") from None
     finally:
-        for end in _BESIDE:
+        for end in _SUFFIXES:
             Path(f"{draft}{end}").unlink(missing_ok=True)
 
 
@@ -97,7 +97,7 @@ def _replace(draft: Path, data: Path) -> Path | None:
             with suppress(sqlite3.Error), closing(sqlite3.connect(file.path)) as old:
                 old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             # The log first: a file without its log lacks the last changes, and a log beside another file destroys it.
-            for end in reversed(_BESIDE):
+            for end in reversed(_SUFFIXES):
                 if Path(f"{file.path}{end}").exists():
                     Path(f"{file.path}{end}").rename(f"{kept}{end}")
         draft.replace(file.path)

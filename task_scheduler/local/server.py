@@ -50,7 +50,7 @@ class Options:
     webhook_secret: str | None = None
     test_clock: bool = False
     printer: TaskPrinter | None = None
-    """Is told of each task that is accepted or emitted."""
+    """Is notified of each task that is accepted or emitted."""
     limits: Limits = field(default_factory=limits_of_this_process)
 
     @property

@@ -330,7 +330,7 @@ class TaskStore:
         self._connection.execute("UPDATE event SET emitted_ms = ? WHERE emitted_ms > ?", (now_ms, now_ms))
 
     def position(self) -> int:
-        """Return the sequence number of the newest event, also where that event is no longer kept."""
+        """Return the sequence number of the newest event, also where that event is no longer stored."""
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
         return 0 if row is None else int(row[0])
 

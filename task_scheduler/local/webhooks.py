@@ -241,7 +241,7 @@ class WebhookSender:
                 status, retry_after = response.status_code, response.headers.get("retry-after", "")
                 await _drain(response)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:  # a Location may be anything
-            if not status:  # else the receiver has answered, whatever became of the rest
+            if not status:  # else the receiver has responded, whatever became of the rest
                 return type(error).__name__, False, 0.0
         if httpx.codes.is_success(status):
             return None, False, 0.0

@@ -29,8 +29,8 @@ _BATCH: Final = 1_000  # changes, and due tasks, in one transaction: bounds how 
 _MAX_WAITING: Final = 2 * _BATCH  # changes; more are rejected at once (load shedding), rather than made late
 _MAX_SLEEP_S: Final = 1.0  # the clock may be set, or the machine suspended, while the thread sleeps
 _PAUSE_S: Final = 1.0  # before another attempt to write where the disk refused
-_TASKS_KEPT_MS: Final = TASK_RETENTION_DAYS * DAY_MS  # after their end
-_EVENTS_KEPT_MS: Final = EVENT_RETENTION_DAYS * DAY_MS
+_TASK_RETENTION_MS: Final = TASK_RETENTION_DAYS * DAY_MS  # after their end
+_EVENT_RETENTION_MS: Final = EVENT_RETENTION_DAYS * DAY_MS
 _EXPIRED_AT_ONCE: Final = 500  # tasks, and events: short compared with a commit
 _EXPIRY_INTERVAL_MS: Final = 60_000
 
@@ -136,7 +136,7 @@ class Writer:
         return await change.future
 
     def _run(self) -> None:
-        """Commit in turns, until told to stop."""
+        """Commit in turns, until it is stopped."""
         sleep_s = 0.0
         running = True
         while running:
@@ -174,7 +174,7 @@ class Writer:
             # Nothing of this turn was stored: callers get an error, and what is due stays due. Mostly the disk is full
             # or gone; but whatever the reason, a thread that ended here would leave every caller waiting for ever.
             if self.is_writable:  # once, not in every turn: the log may be on the same disk
-                _logger.exception("The data file cannot be written; it is tried again every second")
+                _logger.exception("The data file cannot be written; it is attempted again every second")
             self.is_writable = False
             for change in changes:
                 change.error = UnavailableError("The task store cannot be written now; nothing was changed. Try again.")
@@ -214,7 +214,7 @@ class Writer:
     def _count_pending(self) -> None:
         """Count what is pending: once, and after the first turn, since it reads all and what is overdue cannot wait.
 
-        Where it fails, so does all else, and it is tried again after the next turn.
+        Where it fails, so does all else, and it is attempted again after the next turn.
         """
         with suppress(sqlite3.Error):
             self._pending = self._store.pending()
@@ -229,8 +229,8 @@ class Writer:
         if not is_time:
             return False
         gone = self._store.expire(
-            tasks_before_ms=now_ms - _TASKS_KEPT_MS,
-            events_before_ms=now_ms - _EVENTS_KEPT_MS,
+            tasks_before_ms=now_ms - _TASK_RETENTION_MS,
+            events_before_ms=now_ms - _EVENT_RETENTION_MS,
             received=self._owner.received(),
             limit=_EXPIRED_AT_ONCE,
         )

@@ -15,7 +15,7 @@ from tests.support.world import World
 MESSAGE: Final = "only for the eyes of subscribers"
 
 # Of these no task is known: a page, the whole log of events, a text on the topic that is not ours.
-OF_NO_TASK: Final = ("A message on the topic", "The event log did not answer", "The table of tasks did not answer")
+OF_NO_TASK: Final = ("A message on the topic", "The event log did not respond", "The table of tasks did not respond")
 
 FAILING: Final = (
     *("put_item", "get_item", "update_item", "transact_write_items", "batch_get_item"),
@@ -64,6 +64,6 @@ def test_calls_that_fail_are_logged_at_all(world: World, caplog: pytest.LogCaptu
     run(world.engine.schedule(task))
     [line] = caplog.records
     assert (line.getMessage(), line.__dict__["task_id"]) == (
-        "The timer of the task did not answer: ThrottlingException",
+        "The timer of the task did not respond: ThrottlingException",
         task.id,
     )

@@ -67,6 +67,12 @@ def test_a_page_of_another_site_cannot_read_either(server: LocalServer, site: st
         assert errors(answer).startswith("Pages of other sites may not use this server.")
 
 
+def test_a_form_of_another_site_is_rejected_even_without_an_origin(server: LocalServer) -> None:
+    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    response = httpx.post(f"{server.url}/schedule", json={"in": 60, "message": "hi"}, headers=headers)
+    assert response.status_code == 403
+
+
 @pytest.mark.parametrize(
     "headers",
     [

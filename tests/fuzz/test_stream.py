@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from task_scheduler.api import sse
 from task_scheduler.api.json_body import read_object
-from task_scheduler.client.errors import UnexpectedAnswerError
+from task_scheduler.client.errors import UnexpectedResponseError
 from task_scheduler.client.event_stream import Feed
 from task_scheduler.task import Event, new_task
 from tests.fuzz.effort import effort
@@ -148,7 +148,7 @@ def test_a_follower_of_something_else_is_told_so(kind: str, data: str, number: s
     feed = Feed(0, "http://scheduler.test", random=lambda: 1.0)
     try:
         feed.take(httpx_sse.ServerSentEvent(event=kind, data=data, id=number))
-    except UnexpectedAnswerError as error:
+    except UnexpectedResponseError as error:
         assert "URL" in str(error)  # noqa: PT017 - most of it is none of ours, and some is passed over
 
 

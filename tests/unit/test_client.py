@@ -21,7 +21,7 @@ from task_scheduler.client import (
     TooLateError,
     TooManyRequestsError,
     UnauthorizedError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
     UnreachableError,
 )
 from tests.support.fake_service import (
@@ -288,14 +288,14 @@ def test_too_late_is_told_and_a_repeated_change_admits_its_doubt(kind: Kind) -> 
 def test_an_answer_of_something_else_is_told_as_that(
     kind: Kind, name: str, arguments: tuple[object, ...], strange: httpx.Response
 ) -> None:
-    with pytest.raises(UnexpectedAnswerError, match=r"does not answer like Task Scheduler.*is the URL right"):
+    with pytest.raises(UnexpectedResponseError, match=r"does not respond like Task Scheduler.*is the URL right"):
         kind(strange).call(name, *arguments)
 
 
 @every_call
 def test_a_redirect_is_not_followed_with_the_secret(kind: Kind, name: str, arguments: tuple[object, ...]) -> None:
     scripted = kind(httpx.Response(307, headers={"location": "https://elsewhere.test/schedule"}))
-    with pytest.raises(UnexpectedAnswerError, match="redirects"):
+    with pytest.raises(UnexpectedResponseError, match="redirects"):
         scripted.call(name, *arguments)
     assert [request.url.host for request in scripted.service.requests] == ["scheduler.test"]
 
@@ -326,7 +326,7 @@ def test_cancelling_by_a_tag_goes_on_while_there_is_more(kind: Kind) -> None:
 
 
 def test_cancelling_by_a_tag_ends_where_nothing_can_be_cancelled(kind: Kind) -> None:
-    with pytest.raises(UnexpectedAnswerError, match="cancels none"):
+    with pytest.raises(UnexpectedResponseError, match="cancels none"):
         kind(answer({"cancelled": 0, "not_cancelled": 9, "more": True})).call("cancel_tagged", "user", "42")
 
 

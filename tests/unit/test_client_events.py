@@ -10,7 +10,7 @@ from task_scheduler.client import (
     ServerError,
     TaskSchedulerError,
     UnauthorizedError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
     UnreachableError,
 )
 from tests.support.fake_service import (
@@ -136,7 +136,7 @@ def test_a_refusal_ends_the_stream(kind: Kind, status: int) -> None:
 )
 def test_a_stream_of_something_else_is_told_as_that(kind: Kind, strange: Answer) -> None:
     scripted = kind(strange)
-    with pytest.raises(UnexpectedAnswerError, match=r"[iI]s the URL right"):
+    with pytest.raises(UnexpectedResponseError, match=r"[iI]s the URL right"):
         scripted.events(1)
     assert len(scripted.service.requests) == 1
 

@@ -61,7 +61,7 @@ def test_an_unreachable_service_is_named_with_the_reason(kind: Kind) -> None:
         (refused, "connection refused"),
         (httpx.ConnectError("[Errno -2] Name or service not known"), "name or service not known"),
         (httpx.ConnectTimeout(""), "no connection in time"),
-        (httpx.ReadTimeout(""), "no answer in time"),
+        (httpx.ReadTimeout(""), "no response in time"),
         (httpx.RemoteProtocolError("incomplete chunked read"), "the connection was cut"),
         (httpx.ReadError(""), "readError"),
     ):

@@ -111,8 +111,8 @@ def test_a_service_that_is_well_is_said_to_be() -> None:
         (Patient(times=2), "It is in the log 2 times, and the task is emitted."),
         (Patient(refuses={"/tasks": refusal(401, "The secret is missing.")}), "Set TASK_SCHEDULER_SECRET"),
         (Patient(refuses={"/schedule": refusal(503, "The table did not answer.")}), "The table did not answer."),
-        (Patient(refuses={"/health": refusal(503, "The disk is full.")}), "answers: The disk is full."),
-        (Patient(refuses={"/health": httpx.Response(200, text="<html>")}), "does not answer like Task Scheduler"),
+        (Patient(refuses={"/health": refusal(503, "The disk is full.")}), "responds: The disk is full."),
+        (Patient(refuses={"/health": httpx.Response(200, text="<html>")}), "does not respond like Task Scheduler"),
     ],
     ids=[
         "ahead",

@@ -38,7 +38,7 @@ def api(engine: MemoryEngine, observations: Observations) -> Api:
 
 
 def health(api: Api) -> tuple[int, object]:
-    answer = asyncio.run(api.answer(Request("GET", "/health")))
+    answer = asyncio.run(api.handle(Request("GET", "/health")))
     assert isinstance(answer.body, bytes)
     return answer.status, json.loads(answer.body)
 
@@ -62,5 +62,5 @@ def test_one_that_accepts_and_emits_is_degraded_at_most(api: Api, engine: Memory
 def test_every_answer_is_timed_also_one_that_refuses(api: Api, observations: Observations) -> None:
     health(api)
     for method in ("GET", "PUT"):
-        asyncio.run(api.answer(Request(method, "/tasks")))
+        asyncio.run(api.handle(Request(method, "/tasks")))
     assert observations.spans == {Metric.LATENCY: [0.25, 0.25, 0.25]}

@@ -30,7 +30,7 @@ class Failing(MemoryEngine):
 
     def _fail(self, call: str) -> None:
         if call == self.call:
-            raise UnavailableError("The event log did not answer.")
+            raise UnavailableError("The event log did not respond.")
 
 
 def poll(engine: MemoryEngine, after: int | None) -> bytes:
