@@ -104,8 +104,9 @@ lock: $(DEV) ## Compile the locks again (ARGS=--upgrade for newer versions)
 		$(addprefix -c requirements/,uv.txt run.txt lambda.txt node.txt deploy.txt)
 	$(NPM) install --package-lock-only
 
-docs: $(RUN) ## Write those parts of docs/ again that are made from the code
+docs: $(DEV) $(NODE) ## Write the generated tables of docs/, and build the site into build/site
 	.venv/bin/python -m docs.generate
+	.venv/bin/zensical build --strict --clean
 
 baseline: $(DEV) ## Store what this tree deploys, for the tests of upgrades from it
 	@JSII_NODE="$(CURDIR)/.venv/bin/node" .venv/bin/python -m tests.infrastructure.upgrade
