@@ -60,11 +60,13 @@ test-lab: $(DEV) $(NODE) ## Test the tools of the lab: chaos, load and bench (AR
 test-long: $(DEV) $(NODE) ## Run the tests that take minutes each (ARGS= for pytest)
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile -m long -o faulthandler_timeout=2400 $(ARGS)
 
-check: $(DEV) $(NODE) ## Check format, lint, types and imports, and run the fast tests
+check: $(DEV) $(NODE) ## Check format, lint, types, imports and workflows, and run the fast tests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab and not long" $(ARGS)
 
 audit: $(DEV) $(NODE) ## Ask both registries for known vulnerabilities of the locked packages
