@@ -60,14 +60,15 @@ test-lab: $(DEV) $(NODE) ## Test the tools of the lab: chaos, load and bench (AR
 test-long: $(DEV) $(NODE) ## Run the tests that take minutes each (ARGS= for pytest)
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile -m long -o faulthandler_timeout=2400 $(ARGS)
 
-check: $(DEV) $(NODE) ## Check format, lint, types, imports and workflows, and run the fast tests
+check: $(DEV) $(NODE) ## Check format, lint, types, imports and workflows; run the fast tests with coverage
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
-	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab and not long" $(ARGS)
+	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab and not long" \
+		--cov --cov-report=term:skip-covered $(ARGS)
 
 audit: $(DEV) $(NODE) ## Ask both registries for known vulnerabilities of the locked packages
 	.venv/bin/pip-audit --requirement requirements/dev.txt --require-hashes --disable-pip --desc=off --progress-spinner=off
@@ -133,7 +134,7 @@ deploy-local: $(DEV) $(NODE) ## Deploy into an AWS emulator here (PORT=4566 SET=
 		$(foreach setting,$(value SET),--set '$(subst ','\'',$(setting))')
 
 clean: ## Remove what make made; your data stays
-	rm -rf .venv .venv-peers node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
