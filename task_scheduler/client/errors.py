@@ -1,4 +1,4 @@
-"""What the client raises, and which answer becomes which error; no error holds the secret."""
+"""The errors of the client, and their responses; no error contains the secret."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ _FIRST_SERVER_ERROR: Final = 500
 
 
 class TaskSchedulerError(Exception):
-    """What went wrong between this program and the service; the text is one or more sentences."""
+    """The base of all errors of the client; the text is one or more sentences."""
 
 
 class UnreachableError(TaskSchedulerError):
-    """No connection could be made, or no answer came in time; whether the call took effect is not known."""
+    """No connection, or no response in time; the call may have taken effect."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"Cannot reach {url}: {reason}.")
@@ -23,11 +23,11 @@ class UnreachableError(TaskSchedulerError):
 
 
 class UnexpectedAnswerError(TaskSchedulerError):
-    """The answer is none that Task Scheduler gives: the URL leads elsewhere, or something stands in between."""
+    """The response is not from a Task Scheduler: the URL is wrong, or a proxy responded."""
 
 
 class ApiError(TaskSchedulerError):
-    """The service answered with an error; `errors` has its sentences, `status` is the HTTP status."""
+    """The response is an error; `errors` has its sentences, `status` is the HTTP status."""
 
     def __init__(self, status: int, errors: Sequence[str]) -> None:
         super().__init__(" ".join(errors))
@@ -36,7 +36,7 @@ class ApiError(TaskSchedulerError):
 
 
 class BadRequestError(ApiError):
-    """400: what was sent is wrong; there is a sentence for each mistake."""
+    """400: the request is wrong; `errors` has a sentence for each mistake."""
 
 
 class UnauthorizedError(ApiError):
@@ -48,15 +48,15 @@ class NotFoundError(ApiError):
 
 
 class TaskNotFoundError(NotFoundError):
-    """404: no task has this id; it never existed, or ended so long ago that it is no longer kept."""
+    """404: no task has this id; it never existed, or its retention has ended."""
 
 
 class ConflictError(ApiError):
-    """409: what was asked for contradicts what is."""
+    """409: the request conflicts with the state of the task or the key."""
 
 
 class TooLateError(ConflictError):
-    """409 to a cancel or a change: the task was emitted, is just being emitted, or failed."""
+    """409 to a cancel or a change: the task was emitted, is being emitted, or failed."""
 
 
 class KeyConflictError(ConflictError):
@@ -64,15 +64,15 @@ class KeyConflictError(ConflictError):
 
 
 class TooLargeError(ApiError):
-    """413: the message is larger than can be emitted."""
+    """413: the message is too large."""
 
 
 class TooManyRequestsError(ApiError):
-    """429: the service asks for a slower pace, and still did after the last retry."""
+    """429: the rate limit was exceeded, also at the last retry."""
 
 
 class ServerError(ApiError):
-    """5xx: the service could not do it now, and still could not after the last retry."""
+    """5xx: the service failed, also at the last retry."""
 
 
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
@@ -88,14 +88,14 @@ _WHOSESOEVER: Final = 429
 
 
 def unreachable(error: httpx.RequestError, url: str) -> UnreachableError:
-    """Return the error for a request that got no answer."""
+    """Return the error for a request without a response."""
     return UnreachableError(url, _reason(error))
 
 
 def refused(
     response: httpx.Response, url: str, meanings: Mapping[int, type[ApiError]], conflict_hint: str = ""
 ) -> TaskSchedulerError:
-    """Return the error for an answer that is not 200.
+    """Return the error for a response that is not 200.
 
     `meanings` has what a status means to this call in particular, `conflict_hint` a sentence to add to the API's.
     """
@@ -111,7 +111,7 @@ def refused(
 
 
 def unexpected(response: httpx.Response, url: str) -> UnexpectedAnswerError:
-    """Return the error for an answer that Task Scheduler does not give."""
+    """Return the error for a response that is not from a Task Scheduler."""
     content_type = response.headers.get("content-type", "").partition(";")[0]
     seen = f"{response.status_code} {content_type}".strip()
     if response.has_redirect_location:
