@@ -60,12 +60,15 @@ test-lab: $(DEV) $(NODE) ## Test the tools of the lab: chaos, load and bench (AR
 test-long: $(DEV) $(NODE) ## Run the tests that take minutes each (ARGS= for pytest)
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile -m long -o faulthandler_timeout=2400 $(ARGS)
 
-check: $(DEV) $(NODE) ## Check format, lint, types and imports, and run the fast tests
+check: $(DEV) $(NODE) ## Check format, lint, types, imports and workflows; run the fast tests with coverage
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
-	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab and not long" $(ARGS)
+	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab and not long" \
+		--cov --cov-report=term:skip-covered $(ARGS)
 
 audit: $(DEV) $(NODE) ## Ask both registries for known vulnerabilities of the locked packages
 	.venv/bin/pip-audit --requirement requirements/dev.txt --require-hashes --disable-pip --desc=off --progress-spinner=off
@@ -104,8 +107,9 @@ lock: $(DEV) ## Compile the locks again (ARGS=--upgrade for newer versions)
 		$(addprefix -c requirements/,uv.txt run.txt lambda.txt node.txt deploy.txt)
 	$(NPM) install --package-lock-only
 
-docs: $(RUN) ## Write those parts of docs/ again that are made from the code
+docs: $(DEV) $(NODE) ## Write the generated tables of docs/, and build the site into build/site
 	.venv/bin/python -m docs.generate
+	.venv/bin/zensical build --strict --clean
 
 baseline: $(DEV) ## Store what this tree deploys, for the tests of upgrades from it
 	@JSII_NODE="$(CURDIR)/.venv/bin/node" .venv/bin/python -m tests.infrastructure.upgrade
@@ -130,7 +134,7 @@ deploy-local: $(DEV) $(NODE) ## Deploy into an AWS emulator here (PORT=4566 SET=
 		$(foreach setting,$(value SET),--set '$(subst ','\'',$(setting))')
 
 clean: ## Remove what make made; your data stays
-	rm -rf .venv .venv-peers node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

@@ -1,4 +1,4 @@
-"""Tables of what the AWS engine costs, by bench.cost, and of what others ask."""
+"""Tables of the costs of the AWS engine, by lab.bench.cost, and of the prices of other services."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _small, _large = Cost(SMALL), Cost(LARGE)
 
 
 def million_table() -> str:
-    """Return what a million tasks cost that are scheduled and emitted, service by service."""
+    """Return the costs of a million tasks that are scheduled and emitted, by service."""
     small, large = _small.emitted(), _large.emitted()
     rows: list[tuple[object, ...]] = [
         (
@@ -24,12 +24,12 @@ def million_table() -> str:
         )
         for name, count in small.items()
     ]
-    rows.append(("**together**", "", f"**{_money(million(small))}**", "", f"**{_money(million(large))}**"))
+    rows.append(("**total**", "", f"**{_money(million(small))}**", "", f"**{_money(million(large))}**"))
     return table(("service", "for each small task", "a million", "for each of 100 kB", "a million"), rows)
 
 
 def extras_table() -> str:
-    """Return what changes that for a million tasks: tags, cancels, changes, subscribers, listeners."""
+    """Return the difference for a million tasks: tags, cancels, changes, subscribers, listeners."""
 
     def both(what: str, small: float, large: float) -> tuple[object, ...]:
         return (what, _signed(small), _signed(large))
@@ -42,7 +42,7 @@ def extras_table() -> str:
         both("each task due beyond the arming window", million(_small.park()), million(_large.park())),
         both("each https subscriber", million(_small.https_delivery()), million(_large.https_delivery())),
         both(
-            "each listener on `GET /events`, who takes them one by one",
+            "each listener on `GET /events` that receives events one by one",
             million(_small.streamed()),
             million(_large.streamed()),
         ),
@@ -51,7 +51,7 @@ def extras_table() -> str:
 
 
 def example_table() -> str:
-    """Return what three million tasks a month cost, a fifth of them cancelled, with two tags and two listeners."""
+    """Return the costs of three million tasks a month, a fifth of them cancelled, with two tags and two listeners."""
     tasks, cancelled, listeners = 3_000_000, 600_000, 2
     emitted = tasks - cancelled
     lines: list[tuple[str, float, Usage]] = [
@@ -60,8 +60,8 @@ def example_table() -> str:
         (f"{cancelled:,} cancelled in time", cancelled, _small.cancel()),
         (f"{emitted:,} emitted", emitted, _small.emit()),
         ("and delivered to one https subscriber", emitted, _small.https_delivery()),
-        (f"{listeners} listeners that stay on `GET /events`", listeners, _small.listener()),
-        ("what these two receive", listeners * emitted, _small.streamed()),
+        (f"{listeners} listeners on `GET /events` all month", listeners, _small.listener()),
+        ("the events that these two receive", listeners * emitted, _small.streamed()),
         ("the secret, and one function that reads it", 1, {**_small.environment(), "Secrets Manager": 1}),
         ("the sweeper, every minute", 1, _small.idle()),
         ("polling the recorder's queue, at most", 1, _small.polling()),
@@ -69,15 +69,15 @@ def example_table() -> str:
     ]
     rows: list[tuple[object, ...]] = [(what, _money(times * dollars(usage))) for what, times, usage in lines]
     total = sum(times * dollars(usage) for _, times, usage in lines)
-    return table(("what", "a month"), [*rows, ("**together**", f"**{_money(total)}**")])
+    return table(("item", "a month"), [*rows, ("**total**", f"**{_money(total)}**")])
 
 
 def idle_parts() -> list[tuple[str, Usage, str]]:
-    """Return what a deployment uses in a month without a task, and how much of its kind AWS gives for free, if any."""
+    """Return the use of a deployment in a month without tasks, with the free tier of each part, if any."""
     watched = _small.monitoring(IDLE_METRICS)
     return [
         ("the secret", {"Secrets Manager": 1}, ""),
-        ("what the sweeper reads every minute", {DYNAMODB: _small.idle()[DYNAMODB]}, ""),
+        ("the reads of the sweeper, every minute", {DYNAMODB: _small.idle()[DYNAMODB]}, ""),
         (
             "the sweeper itself, and its log",
             {name: count for name, count in _small.idle().items() if name != DYNAMODB},
@@ -91,18 +91,18 @@ def idle_parts() -> list[tuple[str, Usage, str]]:
 
 
 def idle_table() -> str:
-    """Return what a deployment costs in a month in which nothing is scheduled."""
+    """Return the costs of a deployment in a month without tasks."""
     parts = idle_parts()
     rows: list[tuple[object, ...]] = [(what, _money(dollars(usage)), free) for what, usage, free in parts]
     total = sum(dollars(usage) for _, usage, _ in parts)
     listener = ("each idle listener on `GET /events`", _money(dollars(_small.listener())), "")
     return table(
-        ("what", "a month", "free in an account"), [*rows, ("**together**", f"**{_money(total)}**", ""), listener]
+        ("item", "a month", "free tier of an account"), [*rows, ("**total**", f"**{_money(total)}**", ""), listener]
     )
 
 
 def offers_table() -> str:
-    """Return what a million tasks cost elsewhere, beside ours."""
+    """Return the costs of a million tasks with other services, compared with ours."""
     ours = (
         "**Task Scheduler on AWS**",
         _money(million(_small.emitted())),
@@ -114,19 +114,19 @@ def offers_table() -> str:
         for offer in OFFERS
     ]
     machine = ("**Task Scheduler on your machine**", _money(0), _money(0), "[the local engine](local.md)")
-    return table(("a million tasks", "small", "100 kB", f"by, on {CHECKED}"), [ours, machine, *rows])
+    return table(("a million tasks", "small", "100 kB", f"basis, read on {CHECKED}"), [ours, machine, *rows])
 
 
 def prices_table() -> str:
-    """Return the prices that the tables above go by, each with its source."""
+    """Return the prices that the tables use, each with its source."""
     rows = []
     for name, price in PRICES.items():
         exact = f"{price.dollars:.2f}" if round(price.dollars, 2) == price.dollars else f"{price.dollars:g}"
         per = f"1 {price.unit}" if price.per == 1 else _counted(price.per, price.unit)
         rows.append(
-            (name, f"${exact} for {per}", f"[AWS]({price.official})", f"[read here]({price.seen or price.official})")
+            (name, f"${exact} for {per}", f"[AWS]({price.official})", f"[source]({price.seen or price.official})")
         )
-    return table(("service", "us-east-1", "official page", f"source, read on {CHECKED}"), rows)
+    return table(("service", "us-east-1", "official page", f"read on {CHECKED}"), rows)
 
 
 def _cancelled(cost: Cost) -> float:

@@ -1,26 +1,24 @@
-"""Writes the parts of these pages that are made from something else: the contract, the commands, the counts.
+"""Writes the generated tables into these pages, and collects in build/pages what the site is built from.
 
-A part stands in its page between `<!-- made by make docs: NAME -->` and `<!-- end -->`; the rest is written by hand.
+A generated table is in its page between `<!-- made by make docs: NAME -->` and `<!-- end -->`. The references of the
+command line and the client are on the site only: a page marks the place of each by `<!-- on the site: NAME -->`.
 """
 
 import re
-import sys
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs import costs
-from docs.api_reference import api_reference
-from docs.cli_reference import cli_reference
-from lab.bench import capacity
-from task_scheduler.api.routes import openapi
-from task_scheduler.cli.main import app
+import click
 
-DOCS: Final = Path(__file__).resolve().parent
+from docs import costs
+from lab.bench import capacity
+from task_scheduler.cli.main import PROGRAM, app
+
+ROOT: Final = Path(__file__).resolve().parents[1]
 
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
-    "api": lambda: api_reference(openapi()),
-    "cli": lambda: cli_reference(app),
     "costs": costs.million_table,
     "cost-extras": costs.extras_table,
     "cost-example": costs.example_table,
@@ -34,13 +32,28 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "scale-crowds": capacity.crowds_table,
 }
 
+# The site has the layout of the repository, so that the same links work in both.
+_SITE: Final = (
+    "*.md",
+    "LICENSE",
+    "deployment.example.toml",
+    "iam-policy.json",
+    "docs/*.html",
+    "docs/*.md",
+    "docs/images/*",
+    "examples/**/*.*",
+    "task_scheduler/api/openapi.json",
+    "task_scheduler/api/console/docs.css",
+    "task_scheduler/api/console/vendor/*",
+    "node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js",
+)
 _PART: Final = re.compile(
     r"(?P<begin><!-- made by make docs: (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
 )
 
 
 def regenerated(page: str) -> str:
-    """Return a page with its parts made anew; raises KeyError for a part that nobody makes."""
+    """Return a page with its tables generated again; raises KeyError for an unknown name."""
 
     def make(part: re.Match[str]) -> str:
         return f"{part['begin']}\n{PARTS[part['name']]().strip()}\n\n{part['end']}"
@@ -49,21 +62,49 @@ def regenerated(page: str) -> str:
 
 
 def parts_of(page: str) -> list[str]:
-    """Return the names of the parts of a page."""
+    """Return the names of the generated tables of a page."""
     return [part["name"] for part in _PART.finditer(page)]
 
 
-def main(argv: list[str]) -> int:
-    """Write the pages, or with --check only tell whether one would change."""
-    stale = [page for page in sorted(DOCS.glob("*.md")) if regenerated(page.read_text()) != page.read_text()]
-    for page in stale:
-        if "--check" in argv:
-            print(f"docs/{page.name} is not what `make docs` writes.", file=sys.stderr)
-        else:
-            page.write_text(regenerated(page.read_text()))
+def collect(folder: Path) -> None:
+    """Copy the pages, with their references, and the files that they link to."""
+    for source in (file for pattern in _SITE for file in ROOT.glob(pattern)):
+        target = folder / source.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.suffix == ".md":
+            target.write_text(_with_references(source.read_text()))
+        elif source.is_file() and source.suffix != ".pyc":
+            shutil.copyfile(source, target)
+
+
+def _with_references(page: str) -> str:
+    page = page.replace("<!-- on the site: commands -->", _commands())
+    return page.replace("<!-- on the site: client -->", "::: task_scheduler.client")  # for mkdocstrings
+
+
+def _commands() -> str:
+    """Return the help of each command, as Click prints it."""
+    context = click.Context(app, info_name=PROGRAM)
+    sections = [("Before the command", app.get_help(context))]
+    for name in app.list_commands(context):
+        command = app.get_command(context, name)
+        if command and not command.hidden:
+            text = command.get_help(click.Context(command, parent=context, info_name=name))
+            sections.append((f"{PROGRAM} {name}", text))
+    return "\n\n".join(f"### {heading}\n\n```text\n{text}\n```" for heading, text in sections)
+
+
+def main() -> None:
+    """Write the tables, and collect the pages."""
+    for page in sorted(ROOT.glob("docs/*.md")):
+        text = page.read_text()
+        if regenerated(text) != text:
+            page.write_text(regenerated(text))
             print(f"Wrote docs/{page.name}.")
-    return 1 if stale and "--check" in argv else 0
+    pages = ROOT / "build" / "pages"
+    shutil.rmtree(pages, ignore_errors=True)
+    collect(pages)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

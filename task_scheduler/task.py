@@ -41,7 +41,7 @@ _SUMMARY_LENGTH: Final = 200  # characters
 
 
 class Status(StrEnum):
-    """What a person sees of a task's life: scheduled, then one of the others for good."""
+    """The status of a task: scheduled, then one of the others as a final status."""
 
     SCHEDULED = "scheduled"
     EMITTED = "emitted"

@@ -1,10 +1,12 @@
-"""A client for Task Scheduler, on either engine: Client, AsyncClient, what they return and what they raise.
+"""The Python client for both engines: Client, AsyncClient, the types that they return, the errors that they raise.
 
+```python
 from task_scheduler.client import Client
 
 with Client("http://127.0.0.1:8000") as scheduler:
     made = scheduler.schedule_in("30s", {"name": "Luke"})
     scheduler.cancel(made.id)
+```
 """
 
 from task_scheduler.client._async import AsyncClient

@@ -1,4 +1,4 @@
-"""The client for programs on asyncio; what it sends and how it reads responses is in calls and attempts."""
+"""The asyncio client; its requests are in requests.py, its retries in retries.py."""
 
 import asyncio
 import builtins
@@ -26,7 +26,7 @@ _Result = TypeVar("_Result")
 
 
 class AsyncClient:
-    """Client for asyncio: the same arguments, responses, retries and errors; one event loop, any number of tasks."""
+    """A client for one asyncio event loop, with the arguments, results, retries and errors of Client."""
 
     def __init__(  # noqa: PLR0913 - what may differ, and what tests replace
         self,
@@ -50,11 +50,11 @@ class AsyncClient:
         self._http = httpx.AsyncClient(timeout=self._timeout, headers=headers, **route)
 
     def __repr__(self) -> str:
-        """Name the service; the secret is in no repr."""
+        """Name the service, without the secret."""
         return f"{type(self).__name__}({self._target.shown!r})"
 
     async def __aenter__(self) -> Self:
-        """Open nothing yet: connections are made as they are needed."""
+        """Return the client; connections are opened on use."""
         return self
 
     async def __aexit__(
@@ -69,7 +69,7 @@ class AsyncClient:
 
     @property
     def url(self) -> str:
-        """The service, without a user and password that its URL may have."""
+        """The URL of the service, without user and password."""
         return self._target.shown
 
     async def schedule(  # noqa: PLR0913 - what a task is made of
@@ -82,7 +82,7 @@ class AsyncClient:
         extra: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
     ) -> Scheduled:
-        """Have a message emitted at a time, as Client.schedule does."""
+        """Schedule a message for a time, as Client.schedule does."""
         return await self._send(
             requests.schedule(
                 message=message,
@@ -103,21 +103,21 @@ class AsyncClient:
         extra: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
     ) -> Scheduled:
-        """Have a message emitted after a while, as Client.schedule_in does."""
+        """Schedule a message after a delay, as Client.schedule_in does."""
         return await self._send(
             requests.schedule(message=message, delay=delay, tags=tags, extra=extra, idempotency_key=idempotency_key)
         )
 
     async def schedule_body(self, body: Mapping[str, object], idempotency_key: str) -> Scheduled:
-        """Schedule by a body as POST /schedule takes it."""
+        """Schedule a body of POST /schedule."""
         return await self._send(requests.schedule_body(body, idempotency_key))
 
     async def cancel(self, task_id: str) -> None:
-        """Make sure that a task will not be emitted; raises TaskNotFoundError and TooLateError as Client.cancel."""
+        """Cancel a task; raises TaskNotFoundError and TooLateError as Client.cancel does."""
         await self._send(requests.cancel(task_id))
 
     async def cancel_tagged(self, name: str, value: str) -> int:
-        """Cancel all scheduled tasks with a tag and return how many, as Client.cancel_tagged does."""
+        """Cancel all scheduled tasks with a tag and return their number, as Client.cancel_tagged does."""
         sweep = TagSweep(name, value, self._target.shown)
         while (call := sweep.next()) is not None:
             sweep.take(await self._send(call))
@@ -132,13 +132,13 @@ class AsyncClient:
         delay: Delay | None = None,
         message: object = None,
     ) -> Task:
-        """Give a task another time, another message, or both; raises what Client.reschedule does."""
+        """Change the time of a task, its message, or both; raises the errors of Client.reschedule."""
         return await self._send(
             requests.reschedule(task_id, timestamp=timestamp, timezone=timezone, delay=delay, message=message)
         )
 
     async def get(self, task_id: str) -> Task:
-        """Return a task as it is now; raises TaskNotFoundError."""
+        """Return a task; raises TaskNotFoundError."""
         return await self._send(requests.get(task_id))
 
     async def list(
@@ -162,10 +162,10 @@ class AsyncClient:
     async def events(
         self, after: int | None = None, *, dropped: Callable[[TaskSchedulerError, float], None] | None = None
     ) -> AsyncGenerator[Event, None]:
-        """Iterate over what is emitted, for ever, as Client.events does.
+        """Iterate over emitted events without end, as Client.events does.
 
-        A loop that may be left early closes the connection at once inside `async with contextlib.aclosing(...)`;
-        without it, that happens when the iterator is thrown away.
+        To close the connection when a loop ends early, use `async with contextlib.aclosing(...)`;
+        otherwise it is closed when the iterator is deleted.
         """
         feed = Feed(after, self._target.shown, self._random)
         timeout = httpx.Timeout(self._timeout.read, connect=self._timeout.connect, read=SILENCE_S)
@@ -191,7 +191,7 @@ class AsyncClient:
             await self._sleep(pause)
 
     async def emitted(self, after: int = 0, limit: int = 100, *, before: int | None = None) -> builtins.list[Event]:
-        """Return a page of what was emitted, as Client.emitted does."""
+        """Return a page of emitted events, as Client.emitted does."""
         return await self._send(requests.emitted(after=after, before=before, limit=limit))
 
     async def health(self) -> str:

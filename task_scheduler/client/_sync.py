@@ -1,4 +1,4 @@
-"""The client for programs without an event loop; what it sends and how it reads responses is in calls and attempts."""
+"""The synchronous client; its requests are in requests.py, its retries in retries.py."""
 
 import builtins
 import random as randomness
@@ -25,15 +25,15 @@ _Result = TypeVar("_Result")
 
 
 class Client:
-    """Talks to one service, over connections that it keeps; may be used by several threads.
+    """A synchronous client of one service, with pooled connections; several threads may share it.
 
-    Without a `url`, TASK_SCHEDULER_URL has it, else it is http://127.0.0.1:8000; without a `secret`,
-    TASK_SCHEDULER_SECRET has it; an empty secret means none. `timeout` is in seconds, for each try. A call that got no
-    answer, 429, 502, 503 or 504 is attempted again up to `retries` times, after pauses that grow from a quarter of a
-    second and follow Retry-After up to 30 s. Each call is safe to repeat; what that means is said where it matters.
+    The default of `url` is TASK_SCHEDULER_URL, else http://127.0.0.1:8000. The default of `secret` is
+    TASK_SCHEDULER_SECRET; an empty secret means none. `timeout` is in seconds, for each attempt. After a missing
+    response, 429, 502, 503 or 504, a call is retried up to `retries` times, with backoff from a quarter of a second
+    that respects Retry-After up to 30 s. Each call is safe to repeat.
 
-    Every call raises an ApiError that says what the service refused, an UnreachableError without a response, or an
-    UnexpectedResponseError where something else responds; ValueError and TypeError for what cannot be sent at all.
+    Every call raises ApiError for an error of the service, UnreachableError without a response, and
+    UnexpectedResponseError for a response of another service; ValueError and TypeError for arguments it cannot send.
     """
 
     def __init__(  # noqa: PLR0913 - what may differ, and what tests replace
@@ -58,11 +58,11 @@ class Client:
         self._http = httpx.Client(timeout=self._timeout, headers=headers, **route)
 
     def __repr__(self) -> str:
-        """Name the service; the secret is in no repr."""
+        """Name the service, without the secret."""
         return f"{type(self).__name__}({self._target.shown!r})"
 
     def __enter__(self) -> Self:
-        """Open nothing yet: connections are made as they are needed."""
+        """Return the client; connections are opened on use."""
         return self
 
     def __exit__(
@@ -77,7 +77,7 @@ class Client:
 
     @property
     def url(self) -> str:
-        """The service, without a user and password that its URL may have."""
+        """The URL of the service, without user and password."""
         return self._target.shown
 
     def schedule(  # noqa: PLR0913 - what a task is made of
@@ -90,13 +90,13 @@ class Client:
         extra: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
     ) -> Scheduled:
-        """Have a message emitted at a time; one in the past means at once.
+        """Schedule a message for a time; a time in the past means at once.
 
-        An aware datetime is sent with its offset, rounded up to the millisecond. `timezone` is an IANA name: then
-        `timestamp`, a naive datetime or a text without an offset, is what a clock shows there. A text is sent as it is.
-        `message` is what JSON can hold, and not None. `tags` are up to 8 texts to find the task by. `extra` are further
-        fields, emitted as they are. All repetitions under one `idempotency_key`, 1 to 255 printable ASCII characters,
-        are one task; without one, each call has its own. Raises KeyConflictError where it was used for something else.
+        An aware datetime is sent with its offset, rounded up to the millisecond. With `timezone`, an IANA name,
+        `timestamp` is local time there: a naive datetime or a text without an offset. A text is sent unchanged.
+        `message` is any JSON value except None. `tags` are up to 8 texts for filters. `extra` are further
+        fields, emitted unchanged. Calls with the same `idempotency_key`, 1 to 255 printable ASCII characters,
+        create one task; by default each call has its own key. Raises KeyConflictError if the key has another use.
         """
         return self._send(
             requests.schedule(
@@ -118,29 +118,29 @@ class Client:
         extra: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
     ) -> Scheduled:
-        """Have a message emitted after a timedelta, a number of seconds, or "30s", "5m", "2h", "7d".
+        """Schedule a message after a timedelta, a number of seconds, or "30s", "5m", "2h", "7d".
 
-        The delay counts from when the service takes the call. All else is as with schedule().
+        The delay starts when the service accepts the call. The other arguments are those of schedule().
         """
         return self._send(
             requests.schedule(message=message, delay=delay, tags=tags, extra=extra, idempotency_key=idempotency_key)
         )
 
     def schedule_body(self, body: Mapping[str, object], idempotency_key: str) -> Scheduled:
-        """Schedule by a body as POST /schedule takes it."""
+        """Schedule a body of POST /schedule."""
         return self._send(requests.schedule_body(body, idempotency_key))
 
     def cancel(self, task_id: str) -> None:
-        """Make sure that a task will not be emitted; cancelling it again is no error.
+        """Cancel a task, so that it will not be emitted; a repeated cancel succeeds.
 
-        Raises TaskNotFoundError, or TooLateError if it was or may have been emitted.
+        Raises TaskNotFoundError, or TooLateError if the task was or may have been emitted.
         """
         self._send(requests.cancel(task_id))
 
     def cancel_tagged(self, name: str, value: str) -> int:
-        """Cancel all scheduled tasks with a tag and return how many, however many requests that takes.
+        """Cancel all scheduled tasks with a tag and return their number, by as many requests as needed.
 
-        Those that are just being emitted stay. The number is too low where a response got lost on the way.
+        Tasks that are being emitted remain. The number is too low if a response was lost.
         """
         sweep = TagSweep(name, value, self._target.shown)
         while (call := sweep.next()) is not None:
@@ -156,17 +156,17 @@ class Client:
         delay: Delay | None = None,
         message: object = None,
     ) -> Task:
-        """Give a task another time, or a delay from now, another message, or both.
+        """Change the time of a task, to a timestamp or a delay from now, its message, or both.
 
-        Raises TaskNotFoundError, or TooLateError if it was or may have been emitted; where the response to a first
-        attempt got lost and the new time came before the next, TooLateError says that the change may have been made.
+        Raises TaskNotFoundError, or TooLateError if the task was or may have been emitted. If the response to the first
+        attempt was lost and the new time came before the next, TooLateError states that the change may have been made.
         """
         return self._send(
             requests.reschedule(task_id, timestamp=timestamp, timezone=timezone, delay=delay, message=message)
         )
 
     def get(self, task_id: str) -> Task:
-        """Return a task as it is now; raises TaskNotFoundError."""
+        """Return a task; raises TaskNotFoundError."""
         return self._send(requests.get(task_id))
 
     def list(
@@ -177,9 +177,9 @@ class Client:
         tag: tuple[str, str] | None = None,
         page_size: int = 100,
     ) -> Iterator[Task]:
-        """Iterate over tasks, soonest due first, asking for the next page of 1 to 1,000 when it is needed.
+        """Iterate over tasks, soonest due first; pages of 1 to 1,000 tasks are requested when needed.
 
-        Due at `due_from` or later, and before `due_to`; `tag` is a name and a value.
+        Tasks are due at `due_from` or later, and before `due_to`; `tag` is a name and a value.
         """
         call: Call[TaskPage] | None = requests.list_page(
             status=status, due_from=due_from, due_to=due_to, tag=tag, page_size=page_size
@@ -192,12 +192,12 @@ class Client:
     def events(
         self, after: int | None = None, *, dropped: Callable[[TaskSchedulerError, float], None] | None = None
     ) -> Generator[Event, None, None]:
-        """Iterate over what is emitted, for ever: from now on, or all that follows the sequence number `after`.
+        """Iterate over emitted events without end: from now on, or after the sequence number `after`.
 
-        0 is the beginning of what is stored. Each event comes once and in order, however often the connection is cut:
-        it comes back by itself, after pauses that grow to 30 s; `dropped` receives the reason, and for how many
-        seconds. "Now" is when the service first responds. Raises ApiError where coming back is of no use: 400, 401,
-        403, 404. The connection is closed when the iteration is left.
+        0 is the start of the stored events. Each event comes once and in order. After a lost connection the client
+        reconnects, with backoff of up to 30 s; `dropped` receives the reason and the seconds. "Now" is the first
+        response of the service. Raises ApiError where a retry is useless: 400, 401, 403, 404.
+        The connection is closed when the iteration ends.
         """
         feed = Feed(after, self._target.shown, self._random)
         timeout = httpx.Timeout(self._timeout.read, connect=self._timeout.connect, read=SILENCE_S)
@@ -222,9 +222,9 @@ class Client:
             self._sleep(pause)
 
     def emitted(self, after: int = 0, limit: int = 100, *, before: int | None = None) -> builtins.list[Event]:
-        """Return up to `limit` events, 1 to 1,000 and fewer when they are large, that follow `after`.
+        """Return up to `limit` events after `after`, 1 to 1,000, and fewer if they are large.
 
-        With `before` alone, they are the last ones before that sequence number.
+        With `before` alone, return the last ones before that sequence number.
         """
         return self._send(requests.emitted(after=after, before=before, limit=limit))
 

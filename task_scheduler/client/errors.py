@@ -1,4 +1,4 @@
-"""What the client raises, and which answer becomes which error; no error holds the secret."""
+"""The errors of the client, and their responses; no error contains the secret."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ import httpx
 
 
 class TaskSchedulerError(Exception):
-    """What went wrong between this program and the service; the text is one or more sentences."""
+    """The base of all errors of the client; the text is one or more sentences."""
 
 
 class UnreachableError(TaskSchedulerError):
-    """No connection could be made, or no response came in time; whether the call took effect is not known."""
+    """No connection, or no response in time; the call may have taken effect."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"Cannot reach {url}: {reason}.")
@@ -22,11 +22,11 @@ class UnreachableError(TaskSchedulerError):
 
 
 class UnexpectedResponseError(TaskSchedulerError):
-    """The response is none that Task Scheduler gives: the URL leads elsewhere, or something stands in between."""
+    """The response is not from a Task Scheduler: the URL is wrong, or a proxy responded."""
 
 
 class ApiError(TaskSchedulerError):
-    """The service responded with an error; `errors` has its sentences, `status` is the HTTP status."""
+    """The response is an error; `errors` has its sentences, `status` is the HTTP status."""
 
     def __init__(self, status: int, errors: Sequence[str]) -> None:
         super().__init__(" ".join(errors))
@@ -35,7 +35,7 @@ class ApiError(TaskSchedulerError):
 
 
 class BadRequestError(ApiError):
-    """400: what was sent is wrong; there is a sentence for each mistake."""
+    """400: the request is wrong; `errors` has a sentence for each mistake."""
 
 
 class UnauthorizedError(ApiError):
@@ -47,15 +47,15 @@ class NotFoundError(ApiError):
 
 
 class TaskNotFoundError(NotFoundError):
-    """404: no task has this id; it never existed, or ended so long ago that it is no longer stored."""
+    """404: no task has this id; it never existed, or its retention has ended."""
 
 
 class ConflictError(ApiError):
-    """409: what was asked for contradicts what is."""
+    """409: the request conflicts with the state of the task or the key."""
 
 
 class TooLateError(ConflictError):
-    """409 to a cancel or a change: the task was emitted, is just being emitted, or failed."""
+    """409 to a cancel or a change: the task was emitted, is being emitted, or failed."""
 
 
 class KeyConflictError(ConflictError):
@@ -63,15 +63,15 @@ class KeyConflictError(ConflictError):
 
 
 class TooLargeError(ApiError):
-    """413: the message is larger than can be emitted."""
+    """413: the message is too large."""
 
 
 class TooManyRequestsError(ApiError):
-    """429: the service asks for a slower pace, and still did after the last retry."""
+    """429: the rate limit was exceeded, also at the last retry."""
 
 
 class ServerError(ApiError):
-    """5xx: the service could not do it now, and still could not after the last retry."""
+    """5xx: the service failed, also at the last retry."""
 
 
 _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
@@ -86,7 +86,7 @@ _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
 
 
 def unreachable(error: httpx.RequestError, url: str) -> UnreachableError:
-    """Return the error for a request that got no response."""
+    """Return the error for a request without a response."""
     return UnreachableError(url, _reason(error))
 
 
@@ -109,7 +109,7 @@ def refused(
 
 
 def unexpected(response: httpx.Response, url: str) -> UnexpectedResponseError:
-    """Return the error for a response that Task Scheduler does not give."""
+    """Return the error for a response that is not from a Task Scheduler."""
     content_type = response.headers.get("content-type", "").partition(";")[0]
     seen = f"{response.status_code} {content_type}".strip()
     if response.has_redirect_location:

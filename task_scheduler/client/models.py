@@ -1,4 +1,4 @@
-"""What the client gives back, and how it is read from the service's JSON; times are aware datetimes in UTC."""
+"""The results of the client, and their parsing from JSON; times are aware datetimes in UTC."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,24 +11,24 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """What the service accepted."""
+    """An accepted task."""
 
     id: str
     timestamp: datetime
-    """When it will be emitted; a time in the past means at once."""
+    """The due time; a time in the past means at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as the service shows it."""
+    """A task."""
 
     id: str
     status: Status
     timestamp: datetime
-    """When it is due, or was."""
+    """The due time."""
     message: Any
     extra: dict[str, Any]
-    """The other fields that it was scheduled with, `tags` and `timezone` among them."""
+    """The other fields of the body, including `tags` and `timezone`."""
     created_at: datetime
     emitted_at: datetime | None
     cancelled_at: datetime | None
@@ -36,21 +36,21 @@ class Task:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What it can be found by."""
+        """The tags of the task."""
         tags = self.extra.get("tags")
         return tags if isinstance(tags, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A task that was emitted."""
+    """An emitted event."""
 
     sequence: int
-    """Its place in the log of events: counts up; a number may be missing, none comes twice."""
+    """The sequence number in the event log: increasing, unique, possibly with gaps."""
     task_id: str
     message: Any
     event: dict[str, Any]
-    """All that was emitted: `id`, `timestamp` as it was given, `message`, and the other fields."""
+    """The whole event: `id`, `timestamp` as it was sent, `message`, and the other fields."""
     emitted_at: datetime
 
 
@@ -60,12 +60,12 @@ class TaskPage:
 
     tasks: list[Task]
     cursor: str | None
-    """What asks for the next page; None on the last one."""
+    """The cursor of the next page; None on the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagCancellation:
-    """How far one request to cancel by a tag got."""
+    """The result of one request to cancel by a tag."""
 
     cancelled: int
     more: bool
@@ -75,7 +75,7 @@ class TagCancellation:
 
 
 def read_scheduled(body: Any) -> Scheduled:  # noqa: ANN401 - JSON of any shape
-    """Read the response to /schedule."""
+    """Read the response of /schedule."""
     return Scheduled(id=_text(body["id"]), timestamp=_time(body["timestamp"]))
 
 
@@ -118,17 +118,17 @@ def read_events(body: Any) -> list[Event]:  # noqa: ANN401 - JSON of any shape
 
 
 def read_cancelled(body: Any) -> None:  # noqa: ANN401 - JSON of any shape
-    """Read the response to /cancel."""
+    """Read the response of /cancel."""
     _text(body["id"])
 
 
 def read_tag_cancellation(body: Any) -> TagCancellation:  # noqa: ANN401 - JSON of any shape
-    """Read the response to /cancel/batch by a tag."""
+    """Read the response of /cancel/batch by a tag."""
     return TagCancellation(cancelled=int(body["cancelled"]), more=bool(body["more"]))
 
 
 def read_version(body: Any) -> str:  # noqa: ANN401 - JSON of any shape
-    """Read the response to /health."""
+    """Read the response of /health."""
     return _text(body["version"])
 
 

@@ -15,7 +15,6 @@ import botocore.session
 import click
 from botocore import xform_name
 
-from docs.markdown import anchor
 from stacks.settings import Settings
 from task_scheduler.api.routes import ROUTES
 from task_scheduler.cli.main import app
@@ -24,6 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").rglob("README.md")),
@@ -64,12 +64,14 @@ def commands(text: str, program: str) -> Iterator[list[str]]:
                 yield words[1:]
 
 
+def matches(path: str, template: str) -> bool:
+    """Return whether a path is one of a route, such as /tasks/{task_id}."""
+    return re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path) is not None
+
+
 def _is_route(method: str, path: str) -> bool:
     routes: dict[str, set[str]] = {**{path: set(methods) for path, methods in ROUTES.items()}, **LOCAL_ROUTES}
-    return any(
-        method in methods and re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
-        for template, methods in routes.items()
-    )
+    return any(method in methods and matches(path, template) for template, methods in routes.items())
 
 
 def routes(text: str, _document: Path) -> list[str]:
@@ -77,15 +79,16 @@ def routes(text: str, _document: Path) -> list[str]:
     return [f"{method} {path}" for method, path in found if not path.startswith("/v1/") and not _is_route(method, path)]
 
 
-def curls(text: str, _document: Path) -> list[str]:
-    wrong = []
+def requests(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the method and path of each curl command."""
     for words in commands(text, "curl"):
         [url] = [word for word in words if re.match(r"\$URL/|https?://", word)]
         path = re.sub(r"^\$URL|^https?://[^/]+(/v1(?=/))?", "", url).partition("?")[0]
-        given = words[words.index("-X") + 1] if "-X" in words else "POST" if "-d" in words else "GET"
-        if not _is_route(given, path):
-            wrong.append(f"{given} {path}")
-    return wrong
+        yield words[words.index("-X") + 1] if "-X" in words else "POST" if "-d" in words else "GET", path
+
+
+def curls(text: str, _document: Path) -> list[str]:
+    return [f"{method} {path}" for method, path in requests(text) if not _is_route(method, path)]
 
 
 def options(text: str, _document: Path) -> list[str]:
@@ -135,25 +138,6 @@ def _variables() -> set[str]:
     return set(re.findall(r"\"(TASK_SCHEDULER_[A-Z_]+)\"", sources))
 
 
-def links(text: str, document: Path) -> list[str]:
-    wrong = []
-    for link in re.findall(r"\]\(([^)\s]+)\)", _FENCE.sub("", text)):
-        if "://" in link:
-            wrong += [link] if not link.startswith(("https://", "http://127.0.0.1")) else []
-            continue
-        name, _, place = link.partition("#")
-        target = document.parent / name if name else document
-        if not target.exists() or (place and place not in anchors(text if not name else target.read_text())):
-            wrong.append(link)
-    return wrong
-
-
-def anchors(text: str) -> set[str]:
-    """Return the anchors of a document's headings."""
-    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
-    return {anchor(re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", heading)) for heading in headings}
-
-
 def json_blocks(text: str, _document: Path) -> list[str]:
     wrong = []
     for block in blocks(text, "json"):
@@ -178,7 +162,7 @@ def paths(text: str, _document: Path) -> list[str]:
     found = [
         piece
         for piece in code(text)
-        if re.fullmatch(r"(?:[\w.-]+/)+[\w.-]*\.(?:py|json|md|toml|cjs)|(?:tests|docs)/\S+", piece)
+        if re.fullmatch(r"(?:[\w.-]+/)+[\w.-]*\.(?:py|json|md|toml|cjs|yml)|(?:tests|docs)/\S+", piece)
     ]
     return [path for path in found if not (ROOT / path).exists()]
 
@@ -247,7 +231,6 @@ CHECKS: Final[Mapping[str, Check]] = {
         verbs,
         settings,
         variables,
-        links,
         json_blocks,
         python_blocks,
         paths,

@@ -1,16 +1,21 @@
-"""What the documents say is so: routes, options, verbs, settings, metrics, limits, links and code."""
+"""The documents agree with the code (routes, options, settings, metrics, limits, commands), and the site builds."""
 
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import fields
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import click
 import pytest
 from standardwebhooks import Webhook
 
 from docs.costs import idle_parts
-from docs.generate import PARTS, parts_of, regenerated
+from docs.generate import PARTS, collect, parts_of, regenerated
 from lab.bench.cost import Cost, dollars, million
 from stacks.settings import Settings
 from task_scheduler import timestamps
@@ -21,7 +26,7 @@ from task_scheduler.contract import MAX_BATCH
 from task_scheduler.local.metrics import PrometheusMetrics
 from task_scheduler.metrics import Metric
 from task_scheduler.task import MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUOTED_EVENT_BYTES, MAX_TAGS, new_task
-from tests.unit.documents import CHECKS, DOCUMENTS, ROOT, blocks
+from tests.unit.documents import CHECKS, DOCUMENTS, ROOT, blocks, matches, requests
 
 README = (ROOT / "README.md").read_text()
 LOCAL = (ROOT / "docs/local.md").read_text()
@@ -45,11 +50,11 @@ def test_what_a_document_says_is_so(check: str, document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_what_is_made_from_the_code_is_what_make_docs_writes(document: Path) -> None:
+def test_generated_tables_are_those_that_make_docs_writes(document: Path) -> None:
     assert regenerated(document.read_text()) == document.read_text(), "run: make docs"
 
 
-def test_each_part_that_is_made_stands_in_one_document() -> None:
+def test_each_generated_table_is_in_one_document() -> None:
     found = [name for document in DOCUMENTS for name in parts_of(document.read_text())]
     assert sorted(found) == sorted(PARTS)
 
@@ -60,11 +65,11 @@ def test_the_readme_names_every_route(path: str) -> None:
         assert f"`{method} {path}`" in README or (f"`{method}`" in README and f" {path}`" in README)
 
 
-def test_the_reference_has_every_route() -> None:
-    reference = (ROOT / "docs/api.md").read_text()
+def test_the_page_of_the_api_calls_every_route() -> None:
+    shown = [*requests((ROOT / "docs/api.md").read_text())]
     for path, methods in ROUTES.items():
         for method in methods:
-            assert f"### {method} {path}\n" in reference
+            assert any(method == given and matches(called, path) for given, called in shown), f"{method} {path}"
 
 
 def test_every_option_of_serve_and_its_variable_are_documented() -> None:
@@ -154,6 +159,47 @@ def test_the_limits_in_the_readme_are_those_in_the_code() -> None:
     for limit in (f"{MAX_EVENT_BYTES:,}", f"{MAX_QUOTED_EVENT_BYTES:,}", f"| {MAX_DEPTH} |", f"up to {MAX_BATCH}:"):
         assert limit in README
     assert f"Up to {MAX_TAGS} `tags`" in README
+
+
+class Links(HTMLParser):
+    """Collects the links of a page, and the files that it loads."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.followed: set[str] = set()
+        self.loaded: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in {"href", "src"} and value is not None:
+                (self.followed if tag == "a" else self.loaded).add(value)
+
+
+@pytest.mark.slow
+def test_the_site_builds_in_strict_mode_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
+    """Strict mode checks links to pages and anchors; this checks links to other files, and the navigation."""
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    collect(tmp_path / "build" / "pages")
+    built = subprocess.run(  # noqa: S603 - our own tools
+        [Path(sys.executable).with_name("zensical"), "build", "--strict"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    site = tmp_path / "build" / "site"
+    pages = {page: Links(page.read_text()) for page in site.rglob("*.html") if page.name != "404.html"}
+    for page, links in pages.items():
+        for url in map(urlsplit, links.followed | links.loaded):
+            if url.scheme or url.netloc:
+                assert url.geturl() not in links.loaded, page
+                assert url.scheme == "https" or url.hostname == "127.0.0.1", page
+            else:
+                assert (page.parent / unquote(url.path)).exists(), f"{page}: {url.geturl()}"
+    start = {(site / link.partition("#")[0]).resolve() for link in pages[site / "index.html"].followed}
+    assert {page for page in pages if not {page, page.parent} & start} == set(), "not in the navigation of mkdocs.yml"
 
 
 def test_the_readme_stays_short() -> None:
