@@ -10,3 +10,9 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     """Each of the two clients."""
     found: Kind = request.param
     return found
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of the tests that are coroutines."""
+    return "asyncio"
