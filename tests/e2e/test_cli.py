@@ -154,9 +154,9 @@ def test_a_full_disk_is_told(server: LocalServer) -> None:
 def test_in_a_terminal_there_are_colours_whole_ids_and_a_hint_where_more_follows(server: LocalServer) -> None:
     with Client(server.url, _SECRET) as client:
         ids = [client.schedule_in("1h", "evil \x1b[31m[red]x[/]").id for _ in range(2)]
-    for limit, hint in ((1, "These are the first 1. Give --limit for more, or --all.\n"), (2, "")):
+    for limit, columns, hint in ((1, 120, "These are the first 1. Give --limit for more, or --all.\n"), (2, 40, "")):
         ours, theirs = pty.openpty()
-        termios.tcsetwinsize(theirs, (24, 120))
+        termios.tcsetwinsize(theirs, (24, columns))
         command = ("list", "--limit", str(limit))
         with (
             os.fdopen(theirs, "wb") as screen,
@@ -168,7 +168,7 @@ def test_in_a_terminal_there_are_colours_whole_ids_and_a_hint_where_more_follows
         assert (process.returncode, stderr) == (0, hint)
         assert [task_id in output for task_id in ids] == [True, limit == 2]
         assert "\x1b[36mscheduled" in output
-        assert r"evil \x1b[31m[red]x[/]" in output
+        assert (r"evil \x1b[31m[red]x[/]" in output) == (columns == 120)
         assert "\x1b[31m" not in output
 
 

@@ -4,6 +4,7 @@ import functools
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import task_scheduler.client
-from task_scheduler.cli import app
+from task_scheduler.cli import app, output
 from task_scheduler.client import Client
 from tests.support.fake_service import (
     EVIL,
@@ -21,11 +22,8 @@ from tests.support.fake_service import (
     URL,
     Answer,
     Service,
-    Stream,
     answer,
     envelope,
-    frame,
-    position,
     refusal,
     shown,
 )
@@ -207,13 +205,6 @@ def test_tags_fields_and_key_are_sent(cli: Cli) -> None:
     assert cli.service.sent("idempotency-key") == ["k 1"]
 
 
-def test_a_scheduled_task_is_told_with_its_id_and_time(cli: Cli) -> None:
-    assert cli("schedule", "x", "--in", "5s", script=(answer(SCHEDULED),)) == 0
-    assert cli.stdout.startswith(f"Scheduled {TASK_ID} at 2026-12-01T08:00:00.000Z (")
-    assert cli("schedule", "x", "--in", "5s", "--json", script=(answer(SCHEDULED),)) == 0
-    assert json.loads(cli.stdout) == {"id": TASK_ID, "timestamp": "2026-12-01T08:00:00.000Z"}
-
-
 def test_every_id_is_cancelled_whatever_became_of_the_others(cli: Cli) -> None:
     script = (refusal(404, "No task has the id 'a'."), answer({"id": "b"}), refusal(409, "Task c was emitted."))
     assert cli("cancel", "a", "b", "c", script=script) == 1
@@ -269,15 +260,6 @@ def test_a_list_in_a_pipe_has_whole_plain_rows(cli: Cli) -> None:
     assert cli.stderr == ""
 
 
-def test_a_list_for_programs_is_one_array(cli: Cli) -> None:
-    tasks = [shown(message=EVIL), shown(id="other")]
-    assert cli("list", "--json", script=(answer({"tasks": tasks, "cursor": None}),)) == 0
-    assert json.loads(cli.stdout) == tasks
-    assert len(cli.stdout.splitlines()) == 2
-    assert cli("list", "--json", script=(answer({"tasks": [], "cursor": None}),)) == 0
-    assert json.loads(cli.stdout) == []
-
-
 @pytest.mark.usefixtures("berlin")
 def test_a_list_asks_for_what_was_chosen_and_no_more_than_needed(cli: Cli) -> None:
     page = answer({"tasks": [shown()] * 3, "cursor": "next"})
@@ -328,26 +310,6 @@ def test_an_event_is_a_row_or_a_line_of_json(cli: Cli) -> None:
     assert cli.service.requests[0].url.params["after"] == "3"
 
 
-def test_events_are_followed_across_cuts_and_the_cut_is_told_once(cli: Cli) -> None:
-    gone = httpx.ConnectError("[Errno 111] Connection refused")
-    script = (HEALTH, Stream(position(4), frame(5)), gone, gone, gone, Stream(frame(5), frame(6)))
-    assert cli("events", "-f", "--limit", "2", "--json", script=script) == 0
-    assert [json.loads(line)["sequence"] for line in cli.stdout.splitlines()] == [5, 6]
-    assert cli.complaint == f"Cannot reach {URL}: connection refused. Trying again; no event is lost."
-
-
-def test_a_service_that_is_not_there_is_told_soon(cli: Cli) -> None:
-    gone = httpx.ConnectError("[Errno 111] Connection refused")
-    for command in (["list"], ["events", "-f"], ["schedule", "x", "--in", "5s"], ["cancel", "a", "b"], ["export"]):
-        assert cli(*command, script=(gone,)) == 1
-        assert cli.complaint == (
-            f"Cannot reach {URL}: connection refused. Start one with `task-scheduler serve`, or name another by --url "
-            "or TASK_SCHEDULER_URL."
-        )
-        assert sum(cli.service.pauses) < 2
-        assert cli.stdout == ""
-
-
 def test_a_wrong_secret_is_told_with_what_to_do(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = refusal(401, "The secret is missing: send it in the x-pd-secret header.")
     assert cli("list", script=(wrong,)) == 1
@@ -364,3 +326,14 @@ def test_a_wrong_secret_is_told_with_what_to_do(cli: Cli, monkeypatch: pytest.Mo
 def test_what_the_service_says_cannot_draw_on_the_terminal(cli: Cli) -> None:
     assert cli("show", "x", script=(refusal(404, f"No task has the id {EVIL}."),)) == 1
     assert cli.complaint.isprintable()
+
+
+def test_a_time_is_shown_with_its_distance_from_now() -> None:
+    now = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    for when, told in (
+        ("2026-12-01T08:00:00Z", "now"),
+        ("2026-12-01T08:00:59Z", "in 59 s"),
+        ("2026-12-03T10:01:00Z", "in 2 d 2 h"),
+        ("2026-12-01T06:30:00Z", "1 h 30 min ago"),
+    ):
+        assert output.moment_in_full(datetime.fromisoformat(when), now).endswith(f"({told})")
