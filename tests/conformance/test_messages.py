@@ -79,7 +79,7 @@ _SHAPES: Final = [
 
 def test_messages_come_out_equal_to_what_went_in(api: Api, log: EventLog) -> None:
     """In the log, on the stream and in the task; 1, 1.0 and true are three different things."""
-    messages: list[Any] = [*_NUMBERS, *_TEXTS, *_SHAPES, _NUMBERS, _TEXTS, _KEYS]
+    messages: list[Any] = [False, *_NUMBERS, *_TEXTS, *_SHAPES, _NUMBERS, _TEXTS, _KEYS]
     messages.append(json.loads("[" * _DEEP + "]" * _DEEP))
     start = log.position
     tasks = together(lambda message: api.schedule({"timestamp": PAST, "message": message}), messages)

@@ -56,6 +56,10 @@ def test_unknown_routes_are_404(api: Api) -> None:
         "/schedul%C3%A9",
         "/%FF",
         "/.env",
+        "/assets/nothing.js",
+        "/assets/index.html",
+        "/assets/..%2froutes.py",
+        "/assets/",
         "/%2e%2e/%2e%2e/etc/passwd",
         "/" + "x" * 4_000,
     )

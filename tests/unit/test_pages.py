@@ -1,6 +1,5 @@
 """The pages and their files: what is served is what ships, under the strictest policy that they work with."""
 
-import json
 import re
 from pathlib import Path
 from typing import Final
@@ -87,15 +86,6 @@ def test_the_console_loads_all_of_its_modules_ahead() -> None:
     assert ahead == imported
 
 
-def test_the_pages_come_through_api_gateway_as_they_are(call: Handler) -> None:
-    for path in [*PAGES, *(f"/assets/{name}" for name in ASSETS)]:
-        found = call(proxied("GET", path, headers={}), None)
-        [file] = CONSOLE.rglob(PAGES.get(path, path.rpartition("/")[2]))
-        assert (found["statusCode"], found["isBase64Encoded"]) == (200, False)
-        assert found["body"].encode() == file.read_bytes()
-        assert len(json.dumps(found)) < 6_000_000  # what a function may answer (AWS, Lambda quotas)
-
-
 def test_without_a_slash_at_its_end_the_console_says_where_its_files_are(call: Handler) -> None:
     event = proxied("GET", "/", headers={})
     for seen, start in (
@@ -113,22 +103,6 @@ def test_without_a_slash_at_its_end_the_console_says_where_its_files_are(call: H
     found = call(event, None)
     assert "<base" not in found["body"]
     assert "base-uri 'none'" in found["multiValueHeaders"]["content-security-policy"][0]
-
-
-@pytest.mark.parametrize("name", ["index.html", "nothing.js", "..", "../routes.py", "__init__.py", ""])
-def test_no_other_file_can_be_asked_for(call: Handler, name: str) -> None:
-    found = call(proxied("GET", f"/assets/{name}", headers={}), None)
-    assert found["statusCode"] == 404
-    assert "No route" in found["body"]
-
-
-def test_a_page_that_the_caller_has_is_not_sent_again(call: Handler) -> None:
-    tag = call(proxied("GET", "/assets/console.js", headers={}), None)["multiValueHeaders"]["etag"][0]
-    for known in (tag, f"W/{tag}", f'"another", {tag}', "*"):
-        found = call(proxied("GET", "/assets/console.js", headers={"If-None-Match": known}), None)
-        assert (found["statusCode"], found["body"]) == (304, "")
-        assert found["multiValueHeaders"]["etag"] == [tag]
-    assert call(proxied("GET", "/", headers={"If-None-Match": tag}), None)["statusCode"] == 200
 
 
 def test_the_policies_let_a_page_load_only_what_is_ours(call: Handler) -> None:
