@@ -53,10 +53,6 @@ def test_wrong_items_do_not_spoil_the_others(api: Api, log: EventLog) -> None:
     log.wait_for(api.ledger.accepted[result["id"]] for result in results if result["status"] == 200)
 
 
-def test_a_batch_of_nothing_but_mistakes_is_answered_item_by_item(api: Api) -> None:
-    assert [result["status"] for result in api.schedule_batch([{}, None])] == [400, 400]
-
-
 @pytest.mark.parametrize("path", ["/schedule/batch", "/cancel/batch"])
 def test_batches_have_1_to_100_items(api: Api, path: str) -> None:
     name = "tasks" if path == "/schedule/batch" else "ids"

@@ -83,14 +83,6 @@ def test_a_task_can_be_changed_again_and_again(api: Api, log: EventLog) -> None:
     assert len(log.of(task.id)) == 1
 
 
-def test_a_changed_task_can_be_cancelled(api: Api, log: EventLog) -> None:
-    task = api.schedule({"in": "1h", "message": "never"})
-    changed = api.change(task.id, {"in": 2})
-    assert api.cancel(task.id).status == 200
-    log.pass_by(changed.due_ms)
-    assert not log.of(task.id)
-
-
 def test_a_changed_task_stands_in_lists_where_it_is_due_now(api: Api) -> None:
     tags = unique_tag()
     base = now_ms() + DAY_MS

@@ -111,8 +111,3 @@ def test_after_and_before_are_the_ends_of_a_window(api: Api, log: EventLog) -> N
     assert api.send("GET", f"/events?after={first}&before={last}&limit=2").body["events"] == whole[2:4]
     assert api.send("GET", f"/events?after={last}&before={first}").body["events"] == []
     assert api.send("GET", f"/events?after={first}&before={first}").body["events"] == []
-
-
-def test_nothing_is_before_the_first_number(api: Api) -> None:
-    for before in (0, 1):
-        assert api.send("GET", f"/events?before={before}").body["events"] == []

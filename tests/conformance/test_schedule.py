@@ -17,14 +17,6 @@ def test_the_answer_has_an_id_a_message_and_the_timestamp(api: Api) -> None:
     assert str(uuid.UUID(answer.body["id"])) == answer.body["id"]
 
 
-def test_get_with_a_body_schedules_as_post_does(api: Api, log: EventLog) -> None:
-    message = {"name": "Luke", "title": "Jedi"}
-    answer = api.send("GET", "/schedule", body={"timestamp": PAST, "message": message})
-    assert answer.body["message"] == f"Scheduled task at {PAST}"
-    [envelope] = log.wait_for([api.ledger.accepted[answer.body["id"]]])
-    assert envelope["event"] == {"id": answer.body["id"], "timestamp": PAST, "message": message}
-
-
 def test_the_emitted_event_is_the_body_and_the_id(api: Api, log: EventLog) -> None:
     """The timestamp stays as it was written; other fields are kept, whatever their names."""
     body = {
@@ -87,12 +79,6 @@ def test_the_horizon_is_ten_years(api: Api) -> None:
     beyond = iso(now_ms() + ten_years + 2 * DAY_MS)
     assert "timestamp" in " ".join(api.refuse({"timestamp": beyond, "message": "farther"}))
     assert "in" in " ".join(api.refuse({"in": "3655d", "message": "farther"})).split()
-
-
-def test_every_task_has_an_id_of_its_own(api: Api, log: EventLog) -> None:
-    """Equal bodies are different tasks."""
-    tasks = together(api.schedule, [{"timestamp": PAST, "message": "same"}] * 10)
-    assert len({task.id for task in tasks}) == len(log.wait_for(tasks)) == len(tasks)
 
 
 def test_a_body_in_chunks_is_read_whole(api: Api) -> None:

@@ -173,16 +173,6 @@ def test_expect_100_continue_is_answered_before_the_body(server: LocalServer) ->
         assert_scheduled(wire.response())
 
 
-@pytest.mark.parametrize("path", [b"/health", b"/", b"/docs", b"/openapi.json", b"/events", b"/tasks", b"/nothing"])
-def test_head_has_the_status_and_length_of_get_and_no_body(server: LocalServer, path: bytes) -> None:
-    with Wire(server) as wire:
-        wire.send(b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n")
-        status, _ = wire.response()
-        for _ in range(2):
-            wire.send(b"HEAD " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n")
-            assert wire.response(has_body=False)[0] == status
-
-
 def test_two_servers_never_share_a_port(server: LocalServer, tmp_path: Path) -> None:
     port = urlsplit(server.url).port
     assert port
