@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +12,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -25,16 +23,6 @@ from tests.support.terminal import WITHIN, run, started
 pytestmark = pytest.mark.slow
 
 _SECRET = "of a server that lives for a second"  # noqa: S105 - it guards nothing
-
-
-def _bash() -> str | None:
-    """Return a bash that can complete: macOS brings one that cannot."""
-    bash = shutil.which("bash")
-    able = "((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404))"
-    return bash if bash and subprocess.run([bash, "--norc", "-c", able], check=False).returncode == 0 else None  # noqa: S603 - our own
-
-
-_BASH: Final = _bash()
 
 
 def _collect(follower: subprocess.Popen[str], seen: list[int]) -> None:
@@ -111,17 +99,6 @@ def test_events_are_followed_across_a_crash_of_the_server(tmp_path: Path) -> Non
     assert "Trying again; no event is lost." in notice
     assert [number for number in seen if 0 <= number < 5] == list(range(5))
     assert sorted(number for number in seen if number >= 0) == list(range(7))
-
-
-def test_ctrl_c_ends_a_follower_without_a_word(server: LocalServer) -> None:
-    with started("events", "-f", "--after", "0", url=server.url, secret=_SECRET) as follower:
-        run("schedule", "hello", "--in", "0", url=server.url, secret=_SECRET)
-        assert follower.stdout is not None
-        assert follower.stdout.readline().split()[0] == "NUMBER"
-        assert follower.stdout.readline().split()[0] == "1"
-        follower.send_signal(signal.SIGINT)
-        assert follower.communicate(timeout=WITHIN) == ("", "")
-    assert follower.returncode == 130
 
 
 @pytest.mark.parametrize("command", ["list", "list --json", "export"])
@@ -201,20 +178,3 @@ def test_a_shell_can_complete_commands_and_values(words: str, completed: list[st
     asked = {"_TASK_SCHEDULER_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = subprocess.run([script], env=os.environ | asked, capture_output=True, text=True, check=True)  # noqa: S603 - our own
     assert done.stdout.split() == [f"plain,{word}" for word in completed]
-
-
-@pytest.mark.skipif(_BASH is None, reason="there is no bash of 4.4 or newer")
-def test_bash_completes_by_what_is_shown_for_it() -> None:
-    assert _BASH
-    # What bash does at a tab, as far as it can be done without a keyboard: it calls what `complete` has named.
-    press_tab = """
-    eval "$(task-scheduler --show-completion bash)"
-    COMP_WORDS=(task-scheduler e) COMP_CWORD=1
-    [[ "$(complete -p task-scheduler)" =~ -F\\ ([^ ]+) ]] && "${BASH_REMATCH[1]}" task-scheduler e task-scheduler
-    echo "${COMPREPLY[@]}"
-    """
-    found = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(  # noqa: S603 - our own
-        [_BASH, "--norc", "-c", press_tab], env=found, capture_output=True, text=True, check=True
-    )
-    assert (done.stdout, done.stderr) == ("events export\n", "")

@@ -140,15 +140,6 @@ def test_stray_bytes_after_a_request_leave_its_response_and_get_400(server: Loca
         assert wire.is_ended()
 
 
-def test_a_content_length_in_characters_gets_an_error_that_names_the_body(server: LocalServer) -> None:
-    text = '{"in": "1h", "message": "Grüße"}'
-    with Wire(server) as wire:
-        wire.send(post(HOST, b"content-length: %d\r\n" % len(text)) + text.encode())
-        status, body = wire.response()
-        assert status == 400
-        assert "not valid JSON" in json.loads(body)["errors"][0]
-
-
 @pytest.mark.parametrize("fields", [b"", b"host:\r\n", HOST + HOST], ids=["none", "empty", "two"])
 def test_a_request_without_one_host_is_rejected(server: LocalServer, fields: bytes) -> None:
     with Wire(server) as wire:
@@ -163,14 +154,6 @@ def test_http_1_0_needs_no_host_and_gets_no_100_continue(server: LocalServer) ->
         wire.send(post(LENGTH, b"expect: 100-continue\r\n", version=b"1.0") + BODY)
         assert_scheduled(wire.response())
         assert wire.is_ended()
-
-
-def test_expect_100_continue_is_answered_before_the_body(server: LocalServer) -> None:
-    with Wire(server) as wire:
-        wire.send(post(HOST, LENGTH, b"expect: 100-continue\r\n"))
-        assert wire.response()[0] == 100
-        wire.send(BODY)
-        assert_scheduled(wire.response())
 
 
 def test_two_servers_never_share_a_port(server: LocalServer, tmp_path: Path) -> None:
