@@ -2,11 +2,9 @@
 
 import io
 import os
-import re
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -19,10 +17,9 @@ from botocore.exceptions import ClientError
 from tests.acceptance import __main__ as command
 from tests.acceptance.accept import accept
 from tests.acceptance.cloud import CdkError, Cloud
-from tests.acceptance.questions import QUESTIONS
 from tests.acceptance.removal import Left, Removal
 from tests.acceptance.report import Outcome, Redaction, Report, Verdict
-from tests.acceptance.run import Question, Run, Scale
+from tests.acceptance.run import Question, Run
 from tests.acceptance.stack import Stack
 
 ACCOUNT: Final = "123456789012"
@@ -103,21 +100,6 @@ def test_an_interruption_ends_the_questions_and_a_second_one_does_not_end_the_re
     assert "Everything is being removed; please wait" in "".join(world.printed)
 
 
-def test_a_deployment_that_fails_is_reported_and_what_it_made_is_removed() -> None:
-    class Broken(World):
-        def open(self) -> Run:
-            super().open()
-            raise RuntimeError("rolled back")
-
-    world = Broken()
-    report = world.run(lambda _: OK)
-    assert world.made == []
-    assert outcomes(report) == [
-        ("fail", "RuntimeError: rolled back"),
-        ("fail", "It was not asked: the deployment failed."),
-    ]
-
-
 def test_what_cannot_be_removed_is_named_with_its_commands_and_the_rest_goes() -> None:
     world = World(stays=["aws dynamodb delete-table --table-name kept"])
 
@@ -137,13 +119,6 @@ def test_what_cannot_be_removed_is_named_with_its_commands_and_the_rest_goes() -
     text = report.markdown(Redaction(ACCOUNT))
     assert "`aws s3 rb --force s3://bucket-********9012`" in text
     assert "LEFT BEHIND: 2" in text
-
-
-def test_what_is_gone_already_counts_as_removed() -> None:
-    removal = Removal(lambda _: None)
-    for code in ("ResourceNotFoundException", "NoSuchEntity", "AWS.SimpleQueueService.NonExistentQueue"):
-        removal.add("a thing", partial(raise_, ClientError({"Error": {"Code": code}}, "Delete")), "again")
-    assert removal.all() == []
 
 
 class FailingCloudFormation:
@@ -193,14 +168,6 @@ def cloud_without() -> Any:  # noqa: ANN401 - a client
 
 def raise_(error: Exception) -> None:
     raise error
-
-
-def test_the_statement_names_account_region_stacks_and_the_most_that_it_costs(cloud: Cloud) -> None:
-    text = command.statement(cloud, NAME, len(QUESTIONS), Scale())
-    for part in (ACCOUNT, "eu-west-1", NAME, f"{NAME}-iam", f"{NAME}-toolkit", "nothing costs anything"):
-        assert part in text
-    [cost] = re.findall(r"at most (\d+\.\d\d) US dollars", text)
-    assert 0.1 < float(cost) < 2
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from tests.support.fake_service import (
     URL,
     Answer,
     Kind,
+    Scripted,
     Stream,
-    Synchronous,
     answer,
     frame,
     refusal,
@@ -120,7 +120,7 @@ def test_lines_end_where_the_standard_says(kind: Kind) -> None:
 
 def test_a_dead_connection_is_noticed() -> None:
     """A comment comes every 15 s, on AWS every 22 s: a minute without one means that there is nobody."""
-    scripted = Synchronous(Stream(frame(1)), timeout=5)
+    scripted = Scripted(Stream(frame(1)), timeout=5)
     scripted.events(1, 0)
     assert scripted.service.requests[0].extensions["timeout"] == {"connect": 5, "read": 60, "write": 5, "pool": 5}
 

@@ -114,19 +114,6 @@ def test_a_service_that_is_well_is_said_to_be() -> None:
         (Patient(refuses={"/health": refusal(503, "The disk is full.")}), "answers: The disk is full."),
         (Patient(refuses={"/health": httpx.Response(200, text="<html>")}), "does not answer like Task Scheduler"),
     ],
-    ids=[
-        "ahead",
-        "behind",
-        "cancel",
-        "emit",
-        "stream",
-        "early",
-        "twice",
-        "secret",
-        "unavailable",
-        "failing",
-        "another",
-    ],
 )
 def test_each_ill_is_named(patient: Patient, wrong: str) -> None:
     found = [finding.says for finding in findings(patient) if not finding.ok]

@@ -32,16 +32,6 @@ def _memory() -> TaskStore:
     return TaskStore.open(Path(":memory:"))
 
 
-def test_a_page_of_large_tasks_is_short_and_the_next_one_goes_on() -> None:
-    with closing(_memory()) as kept:
-        tasks = [_task(number, number // 3, tags={"a": "1"}, size=190_000) for number in range(20)]
-        for task in tasks:
-            kept.insert(task)
-        for query in (TaskQuery(), TaskQuery(status=Status.SCHEDULED), TaskQuery(tag=("a", "1"))):
-            assert len(kept.tasks(query, limit=1_000).tasks) < len(tasks)
-            assert [task.id for task in walk(kept.tasks, query, 1_000)] == expected(tasks, query)
-
-
 def test_what_has_expired_leaves_nothing_behind() -> None:
     """No row of a tag, and no event; the numbers of the log go on."""
     with closing(_memory()) as kept:
