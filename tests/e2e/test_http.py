@@ -124,19 +124,22 @@ def test_ambiguous_framing_ends_the_connection(server: LocalServer, fields: byte
         assert wire.is_ended()
 
 
-def test_both_framings_at_once_end_the_connection_after_one_response(server: LocalServer) -> None:
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (post(HOST, b"content-length: 5\r\n", CHUNKED) + CHUNKS + post(HOST, LENGTH) + BODY, False),
+        *((post(HOST, LENGTH) + BODY + stray, True) for stray in (b"\0", b" ", b"}\r\n\r\n", "ße\r\n\r\n".encode())),
+    ],
+    ids=["both framings", "null", "space", "brace", "text"],
+)
+def test_both_framings_or_stray_bytes_end_the_connection_after_the_response(
+    server: LocalServer, request_: bytes, *, error: bool
+) -> None:
     with Wire(server) as wire:
-        wire.send(post(HOST, b"content-length: 5\r\n", CHUNKED) + CHUNKS + post(HOST, LENGTH) + BODY)
+        wire.send(request_)
         assert_scheduled(wire.response())
-        assert wire.is_ended()
-
-
-@pytest.mark.parametrize("stray", [b"\0", b" ", b"}\r\n\r\n", "ße\r\n\r\n".encode()])
-def test_stray_bytes_after_a_request_leave_its_response_and_get_400(server: LocalServer, stray: bytes) -> None:
-    with Wire(server) as wire:
-        wire.send(post(HOST, LENGTH) + BODY + stray)
-        assert_scheduled(wire.response())
-        assert wire.response()[0] == 400
+        if error:
+            assert wire.response()[0] == 400
         assert wire.is_ended()
 
 

@@ -20,7 +20,7 @@ from task_scheduler.client.event_stream import Feed
 from task_scheduler.task import Event, new_task
 from tests.fuzz.effort import effort
 from tests.fuzz.json_values import VALUES
-from tests.support.memory_engine import NOW_MS, MemoryEngine
+from tests.support.memory_engine import NOW_MS, MemoryEngine, memory_engine
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ LARGE: Final = "\u2028\U0001f600" * 12_000
 
 def _engine(messages: list[tuple[Any, bool]]) -> MemoryEngine:
     """Take the messages as the API does, written with escapes or without, and emit them."""
-    engine = MemoryEngine()
+    engine = memory_engine()
     for number, (message, escaped) in enumerate(messages, 1):
         body = json.dumps({"in": 0, "message": message, "more": message}, ensure_ascii=escaped).encode()
         task_id = str(uuid.UUID(int=number))

@@ -7,20 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Final, cast
 from unittest.mock import Mock
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.acceptance import __main__ as command
 from tests.acceptance.accept import accept
-from tests.acceptance.cloud import CdkError, Cloud
+from tests.acceptance.cloud import Cloud
 from tests.acceptance.removal import Left, Removal
 from tests.acceptance.report import Outcome, Redaction, Report, Verdict
 from tests.acceptance.run import Question, Run
-from tests.acceptance.stack import Stack
 
 ACCOUNT: Final = "123456789012"
 SECRET: Final = "correct-horse-battery-staple"  # noqa: S105 - of no deployment
@@ -119,55 +117,6 @@ def test_what_cannot_be_removed_is_named_with_its_commands_and_the_rest_goes() -
     text = report.markdown(Redaction(ACCOUNT))
     assert "`aws s3 rb --force s3://bucket-********9012`" in text
     assert "LEFT BEHIND: 2" in text
-
-
-class FailingCloudFormation:
-    """Deletes a stack only by the role of the usual bootstrap."""
-
-    def __init__(self) -> None:
-        self.status = "CREATE_COMPLETE"
-        self.by: list[str | None] = []
-
-    def describe_stacks(self, **_: str) -> dict[str, list[dict[str, str]]]:
-        if self.status == "gone":
-            raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
-        return {"Stacks": [{"StackStatus": self.status, "StackStatusReason": "iam-policy.json lacks an action"}]}
-
-    def delete_stack(self, **given: str) -> None:
-        self.by.append(given.get("RoleARN"))
-        self.status = "gone" if "RoleARN" in given else "DELETE_FAILED"
-
-
-@pytest.mark.parametrize("qualifier", [None, "own"])
-def test_a_stack_that_its_own_policy_cannot_delete_is_deleted_by_the_role_of_the_usual_bootstrap(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, qualifier: str | None
-) -> None:
-    service = FailingCloudFormation()
-
-    def fails(*_: object, **__: object) -> None:
-        raise CdkError("cdk destroy failed")
-
-    monkeypatch.setattr(Cloud, "cdk", fails)
-    monkeypatch.setattr(Cloud, "client", lambda _self, name: service if name == "cloudformation" else cloud_without())
-    removal = Removal(lambda _: None)
-    stack = Stack(cloud, NAME, cloud.home, qualifier)
-    removal.add("the stack", stack.remove, "delete it")
-    left = removal.all()
-    if qualifier:
-        assert service.by == [None, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-eu-west-1"]
-        assert left == []
-    else:
-        assert left == [Left("the stack", "it is DELETE_FAILED: iam-policy.json lacks an action", ("delete it",))]
-
-
-def cloud_without() -> Any:  # noqa: ANN401 - a client
-    """A client of Step Functions that knows no state machine."""
-    missing = ClientError({"Error": {"Code": "StateMachineDoesNotExist"}}, "ListExecutions")
-    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: raise_(missing)))
-
-
-def raise_(error: Exception) -> None:
-    raise error
 
 
 @pytest.mark.parametrize(

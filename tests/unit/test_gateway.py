@@ -14,7 +14,7 @@ from task_scheduler.api.request import Request
 from task_scheduler.api.response import Response, json_response
 from task_scheduler.api.routes import ROUTES, Context, Route
 from tests.support.gateway import proxy_event
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine, memory_engine
 
 SECRET = "the-configured-secret"  # noqa: S105 - of nothing
 TASK = b'{"in": "30s", "message": "a private matter"}'
@@ -22,7 +22,7 @@ TASK = b'{"in": "30s", "message": "a private matter"}'
 
 @pytest.fixture
 def engine() -> MemoryEngine:
-    return MemoryEngine()
+    return memory_engine()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from task_scheduler.api.request import Request
 from task_scheduler.api.routes import Context
 from task_scheduler.engine import Health
 from task_scheduler.metrics import Metric
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import memory_engine
 from tests.support.observations import Observations
 
 
@@ -32,7 +32,7 @@ from tests.support.observations import Observations
     ],
 )
 def test_health_has_every_error_and_warning(health: Health, status: int, body: dict[str, object]) -> None:
-    engine = MemoryEngine()
+    engine = memory_engine()
     engine.health = health
     api = Api(Context(engine, streams=False), secrets=lambda: ["a secret"], metrics=Observations())
     response = asyncio.run(api.answer(Request("GET", "/health")))
@@ -44,7 +44,7 @@ def test_the_latency_of_every_response_is_measured_also_of_rejections() -> None:
     observations = Observations()
     seconds = iter(range(100))
     api = Api(
-        Context(MemoryEngine(), streams=False),
+        Context(memory_engine(), streams=False),
         secrets=lambda: ["a secret"],
         metrics=observations,
         stopwatch=lambda: next(seconds) / 4,

@@ -7,7 +7,7 @@ import pytest
 
 from task_scheduler.api import sse
 from task_scheduler.engine import UnavailableError
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine, memory_engine
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_a_failed_poll_ends_with_200_and_asks_to_come_back_later(
         raise UnavailableError("The event log did not answer.")
 
     async def read() -> bytes:
-        return b"".join([piece async for piece in sse.long_poll(MemoryEngine(), after=after, seconds=25)])
+        return b"".join([piece async for piece in sse.long_poll(memory_engine(), after=after, seconds=25)])
 
     monkeypatch.setattr(MemoryEngine, call, fail)
     assert asyncio.run(read()) == b"retry: 250\nretry: 5000\n:sse-handshake\n"

@@ -12,7 +12,7 @@ from task_scheduler.api.apigateway import Handler, handler
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import Context
 from task_scheduler.api.static import ASSETS
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import memory_engine
 from tests.unit.test_gateway import proxied
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ OURS: Final = sorted(file for file in CONSOLE.iterdir() if file.is_file())
 
 @pytest.fixture
 def call() -> Handler:
-    return handler(Api(Context(MemoryEngine(), streams=False), secrets=lambda: ["a secret"]))
+    return handler(Api(Context(memory_engine(), streams=False), secrets=lambda: ["a secret"]))
 
 
 def test_every_file_is_served_and_every_name_is_a_file() -> None:

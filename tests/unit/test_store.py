@@ -1,6 +1,5 @@
 """The file: a list is what a look at every task would give, and a file of an older format loses nothing."""
 
-import asyncio
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,8 +10,6 @@ import pytest
 
 from task_scheduler.engine import TaskQuery
 from task_scheduler.local import store
-from task_scheduler.local.engine import LocalEngine
-from task_scheduler.local.metrics import PrometheusMetrics
 from task_scheduler.local.store import DataFileError, TaskStore
 from task_scheduler.task import Status, Task, encode
 from tests.support.listing import expected, walk
@@ -26,26 +23,6 @@ def _task(number: int, due_ms: int, status: Status = Status.SCHEDULED, tags: obj
     fields = {"id": task_id, "timestamp": "", "message": "x" * size} | ({} if tags is None else {"tags": tags})
     ended_ms = None if status is Status.SCHEDULED else NOW_MS + number
     return Task(task_id, due_ms, encode(fields), created_ms=NOW_MS, status=status, ended_ms=ended_ms)
-
-
-def _memory() -> TaskStore:
-    return TaskStore.open(Path(":memory:"))
-
-
-def test_what_has_expired_leaves_nothing_behind() -> None:
-    """No row of a tag, and no event; the numbers of the log go on."""
-    with closing(_memory()) as kept:
-        for number in range(10):
-            kept.insert(_task(number, 0, tags={"a": "1", "b": "2"}))
-        kept.emit_due(until_ms=NOW_MS, from_ms=NOW_MS, limit=1_000)
-        while kept.expire(tasks_before_ms=NOW_MS + 1, events_before_ms=NOW_MS + 1, limit=3):
-            pass
-        for table in ("task", "tag", "event"):
-            assert kept._connection.execute(f"SELECT * FROM {table}").fetchall() == []  # noqa: S608, SLF001 - a name from above; what is left in the file cannot be seen otherwise
-        assert kept.position() == 10
-        kept.insert(_task(11, 0))
-        kept.emit_due(until_ms=NOW_MS, from_ms=NOW_MS, limit=1_000)
-        assert [event.sequence for event in kept.events(after=0, until=kept.position(), limit=10)] == [11]
 
 
 # Files of the first format, as the first release left them.
@@ -73,7 +50,7 @@ def _first_format(path: Path, tasks: Sequence[Task] = OF_THE_FIRST_FORMAT) -> Pa
     return path
 
 
-def test_a_file_of_the_first_format_opens_and_keeps_everything(tmp_path: Path) -> None:
+def test_a_file_of_the_first_format_keeps_everything_and_its_tasks_are_emitted(tmp_path: Path) -> None:
     path = _first_format(tmp_path / "tasks.db")
     for _ in range(2):
         with closing(TaskStore.open(path)) as kept:
@@ -83,21 +60,15 @@ def test_a_file_of_the_first_format_opens_and_keeps_everything(tmp_path: Path) -
             assert kept.position() == 1
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(store._MIGRATIONS),)  # noqa: SLF001 - the newest format
-
-
-def test_a_file_of_the_first_format_fires_what_is_in_it(tmp_path: Path) -> None:
-    path = _first_format(tmp_path / "tasks.db")
-
-    async def scenario() -> None:
-        now_ms = NOW_MS
-        async with LocalEngine(path, now_ms=lambda: now_ms, metrics=PrometheusMetrics()) as engine:
-            await engine.run_due()
-            assert [event.task_id for event in await engine.events(after=0, limit=10)] == [EMITTED.id, OVERDUE.id]
-            now_ms += 1_000
-            await engine.run_due()
-            assert [event.payload for event in await engine.events(after=2, limit=10)] == [WAITING.payload]
-
-    asyncio.run(scenario())
+    with closing(TaskStore.open(path)) as kept:
+        for until_ms, expected_ids in (
+            (NOW_MS, [EMITTED.id, OVERDUE.id]),
+            (NOW_MS + 1_000, [EMITTED.id, OVERDUE.id, WAITING.id]),
+        ):
+            kept.emit_due(until_ms=until_ms, from_ms=until_ms, limit=10)
+            log = kept.events(after=0, until=kept.position(), limit=10)
+            assert [event.task_id for event in log] == expected_ids
+        assert log[-1].payload == WAITING.payload
 
 
 @pytest.mark.parametrize(
