@@ -155,12 +155,8 @@ def test_a_cursor_leads_back_and_one_that_was_tampered_with_is_refused_or_leads_
 
 
 @effort(70)
-@given(
-    st.binary(max_size=150)
-    | VALUES.map(lambda value: json.dumps(value).encode())
-    | st.lists(VALUES, max_size=3).map(lambda v: json.dumps(v).encode("utf-16"))
-)
-def test_a_cursor_that_nobody_gave_out_is_refused_or_leads_somewhere(whole: bytes) -> None:
+@given(st.binary(max_size=150) | VALUES.map(lambda value: json.dumps(value).encode()))
+def test_a_cursor_that_no_page_gave_out_is_rejected_or_leads_somewhere(whole: bytes) -> None:
     _holds(base64.urlsafe_b64encode(whole).decode())
 
 

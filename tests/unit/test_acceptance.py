@@ -1,8 +1,6 @@
 """`make accept` without an account: the statement, the refusal, the judgements, the report, and the removal."""
 
 import io
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,23 +77,6 @@ def test_after_a_question_that_fails_the_others_are_asked_and_all_is_removed() -
     assert SECRET not in text
     assert ACCOUNT not in text
     assert "ValueError: no (secret) of ********9012" in text
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_the_questions_and_a_second_one_does_not_end_the_removal(number: signal.Signals) -> None:
-    world = World()
-
-    def interrupted(_run: Run) -> Outcome:
-        world.removal.add("a thing", lambda: os.kill(os.getpid(), number))
-        os.kill(os.getpid(), number)
-        return OK
-
-    before = signal.getsignal(number)
-    report = world.run(interrupted, lambda _: OK)
-    assert signal.getsignal(number) is before
-    assert world.made == []
-    assert outcomes(report) == [("fail", "It was not asked: the run was interrupted.")] * 2
-    assert "Everything is being removed; please wait" in "".join(world.printed)
 
 
 def test_what_cannot_be_removed_is_named_with_its_commands_and_the_rest_goes() -> None:

@@ -112,7 +112,7 @@ def test_the_second_of_two_equal_wall_clock_times_is_sent_by_its_offset_alone(ki
     assert scripted.service.bodies[0]["timestamp"] == "2026-10-25T02:30:00.000+01:00"
 
 
-def test_what_cannot_be_sent_is_told_before_anything_is(kind: Kind) -> None:
+def test_invalid_arguments_raise_before_a_request_is_sent(kind: Kind) -> None:
     scripted = kind(answer(SCHEDULED))
     naive = datetime(2026, 12, 1, 9)  # noqa: DTZ001 - that is the mistake
     wrong: list[tuple[tuple[object, ...], dict[str, object], str]] = [
@@ -143,7 +143,7 @@ def test_what_cannot_be_sent_is_told_before_anything_is(kind: Kind) -> None:
 
 @every_call
 @pytest.mark.parametrize("trouble", [429, 502, 503, 504, httpx.ConnectError("no"), httpx.ReadTimeout("late")], ids=str)
-def test_every_call_survives_passing_trouble(
+def test_every_call_is_retried_after_transient_errors(
     kind: Kind, name: str, arguments: tuple[object, ...], trouble: int | httpx.RequestError
 ) -> None:
     given = refusal(trouble, "Not now.") if isinstance(trouble, int) else trouble
@@ -154,7 +154,7 @@ def test_every_call_survives_passing_trouble(
     assert scripted.service.pauses == [0.25, 0.5]
 
 
-def test_repetitions_of_a_call_have_one_key_and_each_call_its_own(kind: Kind) -> None:
+def test_retries_send_the_same_idempotency_key(kind: Kind) -> None:
     scripted = kind(refusal(503, "Not now."), answer(SCHEDULED))
     for _ in range(2):
         scripted.call("schedule", DUE, "hello")
@@ -183,7 +183,7 @@ def test_pauses_are_spread_by_chance(kind: Kind) -> None:
     assert scripted.service.pauses == [0.125]
 
 
-def test_the_last_try_tells_what_is_wrong(kind: Kind) -> None:
+def test_the_last_retry_raises_the_error_of_the_service(kind: Kind) -> None:
     for trouble, error in (
         (refusal(429, "Slow down."), TooManyRequestsError),
         (answer({"message": "Too Many Requests"}, 429), TooManyRequestsError),
@@ -210,7 +210,7 @@ def test_the_last_try_tells_what_is_wrong(kind: Kind) -> None:
         (500, ServerError),
     ],
 )
-def test_a_refusal_is_an_error_of_its_own_and_not_repeated(kind: Kind, status: int, error: type[ApiError]) -> None:
+def test_each_error_status_raises_its_class_and_is_not_retried(kind: Kind, status: int, error: type[ApiError]) -> None:
     scripted = kind(refusal(status, "One thing.", "Another."))
     with pytest.raises(error) as caught:
         scripted.call("schedule", DUE, "hello")
@@ -220,7 +220,7 @@ def test_a_refusal_is_an_error_of_its_own_and_not_repeated(kind: Kind, status: i
     assert len(scripted.service.requests) == 1
 
 
-def test_too_late_is_told_and_a_repeated_change_admits_its_doubt(kind: Kind) -> None:
+def test_a_409_after_a_retry_says_that_the_first_attempt_may_have_worked(kind: Kind) -> None:
     late = refusal(409, "It was already emitted.")
     with pytest.raises(TooLateError):
         kind(late).call("cancel", TASK_ID)
@@ -251,7 +251,7 @@ def test_too_late_is_told_and_a_repeated_change_admits_its_doubt(kind: Kind) -> 
     ],
     ids=lambda response: f"{response.status_code} {response.text[:30]}",
 )
-def test_an_answer_of_something_else_is_told_as_that(
+def test_a_response_of_another_service_raises_unexpected_answer(
     kind: Kind, name: str, arguments: tuple[object, ...], strange: httpx.Response
 ) -> None:
     with pytest.raises(UnexpectedAnswerError, match=r"does not answer like Task Scheduler.*is the URL right"):

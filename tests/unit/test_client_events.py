@@ -35,7 +35,7 @@ def test_a_cut_within_an_event_repeats_none_and_loses_none(kind: Kind) -> None:
         assert scripted.service.sent("last-event-id") == ["0", "1"]
 
 
-def test_what_is_repeated_is_dropped(kind: Kind) -> None:
+def test_repeated_events_are_dropped(kind: Kind) -> None:
     scripted = kind(Stream(frame(1), frame(3), frame(2), frame(3), CUT), Stream(frame(1), frame(3), frame(4)))
     assert [event.sequence for event in scripted.events(3, 0)] == [1, 3, 4]
 
@@ -62,7 +62,7 @@ def test_pauses_grow_to_30_s_and_begin_again_after_a_sign_of_life(kind: Kind) ->
     assert scripted.service.pauses == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30, 0.25, 3.5]
 
 
-def test_who_follows_is_told_of_cuts_and_not_of_ends(kind: Kind) -> None:
+def test_the_callback_gets_errors_and_not_ends_of_the_stream(kind: Kind) -> None:
     told: list[tuple[TaskSchedulerError, float]] = []
     scripted = kind(httpx.ConnectError("no"), Stream(frame(1)), refusal(503, "Not now."), Stream(frame(2)))
     scripted.events(2, 0, dropped=lambda why, pause: told.append((why, pause)))
@@ -73,7 +73,7 @@ def test_who_follows_is_told_of_cuts_and_not_of_ends(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_refusal_ends_the_stream(kind: Kind, status: int) -> None:
+def test_a_client_error_ends_the_stream(kind: Kind, status: int) -> None:
     scripted = kind(Stream(frame(1)), refusal(status, "No."))
     with pytest.raises(ApiError, match="No") as caught:
         scripted.events(2, 0)
@@ -93,7 +93,7 @@ def test_a_refusal_ends_the_stream(kind: Kind, status: int) -> None:
         Stream(b"event: position\ndata: here\n\n"),
     ],
 )
-def test_a_stream_of_something_else_is_told_as_that(kind: Kind, strange: Answer) -> None:
+def test_a_stream_of_another_service_raises_unexpected_answer(kind: Kind, strange: Answer) -> None:
     scripted = kind(strange)
     with pytest.raises(UnexpectedAnswerError, match=r"[iI]s the URL right"):
         scripted.events(1)
