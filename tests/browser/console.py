@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page
 
 _AXE: Final = (Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js").read_text()
 _MAX_BATCH: Final = 100
+SECRET: Final = "correct horse battery"  # noqa: S105 - of a server that lives for a minute
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,20 @@ def emitted(page: Page, text: str | None = None) -> Locator:
 def form(page: Page) -> Locator:
     """Return the form that schedules."""
     return page.locator("#schedule")
+
+
+def schedule_by_form(page: Page, message: str, *, delay: tuple[str, str] | None = None, at: str = "") -> Locator:
+    """Fill the form and send it; returns the form."""
+    fields = form(page)
+    if delay:
+        fields.get_by_label("In", exact=True).fill(delay[0])
+        fields.get_by_label("Unit").select_option(delay[1])
+    if at:
+        fields.get_by_label("at a time").check()
+        fields.get_by_label("Date and time").fill(at)
+    fields.get_by_label("Message").fill(message)
+    fields.get_by_role("button", name="Schedule").click()
+    return fields
 
 
 def violations(page: Page, exclude: Mapping[str, list[str]] | None = None) -> list[str]:

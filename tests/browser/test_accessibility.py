@@ -73,7 +73,8 @@ def test_a_message_is_scheduled_and_cancelled_by_keyboard_alone(visit: Visit, se
 
 def test_the_empty_page_has_no_violation(visit: Visit, service: Service) -> None:
     page = visit(service.url)
-    expect(page.locator("#tasks-empty")).to_be_visible()
+    expect(page.locator("#tasks-empty")).to_contain_text("Nothing is scheduled.")
+    expect(page.locator("footer")).to_contain_text(service.client.get("/health").json()["version"])
     assert violations(page) == []
 
 

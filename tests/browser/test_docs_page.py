@@ -1,17 +1,11 @@
 """The API page: the contract to read, and to try against this service and no other."""
 
-from collections.abc import Iterator
-
-import httpx
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.console import Service, violations
+from tests.browser.console import SECRET, Service, violations
 from tests.support.contract import METHODS
-from tests.support.local_server import LocalServer
-
-SECRET = "a secret to try with"  # noqa: S105 - of a server that lives for a minute
 
 # What Swagger UI 5.35.0 draws by itself, and we cannot change but by patching it.
 THEIRS = {
@@ -19,15 +13,6 @@ THEIRS = {
     ".opblock-tag": ["heading-order"],  # a heading of the third level below one of the first
     ".information-container": ["region"],  # only its operations are in a landmark
 }
-
-
-@pytest.fixture(scope="module")
-def requires_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with (
-        LocalServer(tmp_path_factory.mktemp("guarded") / "tasks.db", secret=SECRET) as server,
-        httpx.Client(base_url=server.url, headers={"x-pd-secret": SECRET}) as client,
-    ):
-        yield Service(server.url, client)
 
 
 def test_every_operation_of_the_contract_is_there(visit: Visit, requires_secret: Service) -> None:
@@ -38,6 +23,8 @@ def test_every_operation_of_the_contract_is_there(visit: Visit, requires_secret:
         expect(page.locator(f"[id$='-{operation['operationId']}']")).to_have_count(1)
     expect(page.locator(".opblock")).to_have_count(len(operations))
     expect(page.locator(".version").first).to_contain_text(contract["info"]["version"])
+    page.get_by_role("link", name="Console").click()
+    expect(page).to_have_title("Task Scheduler")
 
 
 def test_a_task_is_scheduled_from_it_with_the_secret(visit: Visit, requires_secret: Service) -> None:
@@ -54,12 +41,6 @@ def test_a_task_is_scheduled_from_it_with_the_secret(visit: Visit, requires_secr
     expect(operation.locator(".request-url")).to_contain_text(f"{requires_secret.url}/schedule")
     assert [task["message"] for task in requires_secret.scheduled()] == ["from the API page"]
     assert page.evaluate("[...Object.values(localStorage), ...Object.values(sessionStorage)]") == []
-
-
-def test_it_leads_back_to_the_console(visit: Visit, requires_secret: Service) -> None:
-    page = visit(f"{requires_secret.url}/docs")
-    page.get_by_role("link", name="Console").click()
-    expect(page).to_have_title("Task Scheduler")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])

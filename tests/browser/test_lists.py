@@ -1,7 +1,6 @@
 """What is coming and what was emitted: from others too, searched, page by page, with thousands waiting."""
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,13 +25,6 @@ def search(page: Page, **fields: str) -> None:
     page.locator("#search").get_by_role("button", name="Search").click()
 
 
-def test_an_empty_service_says_so_in_words(visit: Visit, service: Service) -> None:
-    page = visit(service.url)
-    expect(page.locator("#tasks-empty")).to_contain_text("Nothing is scheduled.")
-    expect(page.locator("#state")).to_have_text("Live")
-    expect(page.locator("footer")).to_contain_text(service.client.get("/health").json()["version"])
-
-
 def test_what_others_do_is_seen(visit: Visit, service: Service) -> None:
     first = service.schedule("there from the start", after="2h")
     page = visit(service.url)
@@ -43,16 +35,6 @@ def test_what_others_do_is_seen(visit: Visit, service: Service) -> None:
     service.schedule("at once, by another client", after=0)
     expect(emitted(page, "at once, by another client")).to_have_count(1)
     expect(coming(page)).to_have_text([re.compile("half an hour earlier"), re.compile("by another client")])
-
-
-def test_what_was_emitted_before_is_shown_newest_first(visit: Visit, service: Service) -> None:
-    for number in range(3):
-        service.schedule(f"past {number}", after=0)
-    while len(service.client.get("/events").json()["events"]) < 3:
-        time.sleep(0.05)
-    page = visit(service.url)
-    expect(emitted(page, "past ")).to_have_text([re.compile(f"past {number}") for number in (2, 1, 0)])
-    expect(emitted(page, "past 0")).to_contain_text(" late")
 
 
 def test_a_search_finds_by_status_tag_and_window(visit: Visit, service: Service) -> None:

@@ -6,18 +6,14 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.console import Service, coming, emitted, form
+from tests.browser.console import Service, coming, emitted, form, schedule_by_form
 from tests.support.clock import milliseconds, now_ms
 
 
 def test_a_text_is_scheduled_from_now_and_seen_at_once(visit: Visit, service: Service) -> None:
     page = visit(service.url)
-    fields = form(page)
-    fields.get_by_label("In", exact=True).fill("2")
-    fields.get_by_label("Unit").select_option("hours")
-    fields.get_by_label("Message").fill("Feed the cat")
     before = now_ms()
-    fields.get_by_role("button", name="Schedule").click()
+    fields = schedule_by_form(page, "Feed the cat", delay=("2", "hours"))
     expect(page.locator("#schedule-status")).to_contain_text("Scheduled for ")
     expect(coming(page, "Feed the cat")).to_contain_text(re.compile(r"in (2 h|1 h 59 min)"))
     (task,) = service.scheduled()
@@ -38,8 +34,7 @@ def test_a_local_time_is_sent_as_the_instant_that_it_is_there(visit: Visit, serv
     ):
         fields.get_by_label("Date and time").fill(local)
         expect(fields).to_contain_text(offset)
-        fields.get_by_label("Message").fill(f"at {local}")
-        fields.get_by_role("button", name="Schedule").click()
+        schedule_by_form(page, f"at {local}")
         row = coming(page, f"at {local}")
         expect(row.locator("time")).to_have_attribute("datetime", instant)
         expect(row.locator("time")).to_contain_text(local[11:])
@@ -99,11 +94,7 @@ def test_a_mistake_in_the_message_is_said_in_words(
 
 def test_what_the_service_refuses_is_said_in_its_words(visit: Visit, service: Service) -> None:
     page = visit(service.url)
-    fields = form(page)
-    fields.get_by_label("In", exact=True).fill("4000")
-    fields.get_by_label("Unit").select_option("days")
-    fields.get_by_label("Message").fill("too far")
-    fields.get_by_role("button", name="Schedule").click()
+    fields = schedule_by_form(page, "too far", delay=("4000", "days"))
     expect(page.locator("#schedule-problem")).to_contain_text("within ten years")
     expect(fields.get_by_label("Message")).to_have_value("too far")
 
@@ -111,11 +102,7 @@ def test_what_the_service_refuses_is_said_in_its_words(visit: Visit, service: Se
 def test_an_answer_that_is_lost_makes_no_second_task(visit: Visit, service: Service) -> None:
     page = visit(service.url)
     page.route("**/schedule", lambda route: (route.fetch(), route.abort()), times=1)
-    fields = form(page)
-    fields.get_by_label("at a time").check()
-    fields.get_by_label("Date and time").fill("2031-01-01T00:00:00")
-    fields.get_by_label("Message").fill("once")
-    fields.get_by_role("button", name="Schedule").click()
+    fields = schedule_by_form(page, "once", at="2031-01-01T00:00:00")
     expect(page.locator("#schedule-problem")).to_contain_text("does not answer")
     fields.get_by_role("button", name="Schedule").click()
     expect(page.locator("#schedule-status")).to_contain_text("Scheduled for ")
@@ -129,11 +116,7 @@ def test_it_counts_down_and_moves_to_what_was_emitted(visit: Visit, service: Ser
       new MutationObserver(() => seen.push(document.querySelector("#tasks .moment")?.textContent))
         .observe(document.getElementById("tasks"), { childList: true, characterData: true, subtree: true });
     }""")
-    fields = form(page)
-    fields.get_by_label("In", exact=True).fill("3")
-    fields.get_by_label("Unit").select_option("seconds")
-    fields.get_by_label("Message").fill("Lift off")
-    fields.get_by_role("button", name="Schedule").click()
+    schedule_by_form(page, "Lift off", delay=("3", "seconds"))
     expect(emitted(page, "Lift off")).to_contain_text(re.compile(r"\d+ ms late|\d\.\d s late"))
     expect(coming(page, "Lift off")).to_have_count(0)
     assert len({"in 3 s", "in 2 s", "in 1 s"} & set(page.evaluate("seen"))) >= 2

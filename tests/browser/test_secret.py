@@ -1,28 +1,13 @@
 """The secret: asked for once, kept for the tab, never in an address."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.console import Service, coming, emitted, form, violations
+from tests.browser.console import SECRET, Service, coming, emitted, form, schedule_by_form, violations
 from tests.support.local_server import LocalServer
-
-SECRET = "correct horse battery"  # noqa: S105 - of a server that lives for a minute
-
-
-@pytest.fixture(scope="module")
-def requires_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("guarded")
-    headers = {"x-pd-secret": SECRET}
-    with (
-        LocalServer(folder / "tasks.db", secret=SECRET) as server,
-        httpx.Client(base_url=server.url, headers=headers) as client,
-    ):
-        yield Service(server.url, client)
 
 
 def give(page: Page, secret: str) -> None:
@@ -86,8 +71,7 @@ def test_who_does_not_give_it_is_left_alone_and_told_what_to_do(visit: Visit, re
     page = visit(requires_secret.url)
     page.get_by_role("button", name="Not now").click()
     expect(page.locator("#tasks-empty")).to_have_text("Nothing is shown without the secret.")
-    form(page).get_by_label("Message").fill("hello")
-    form(page).get_by_role("button", name="Schedule").click()
+    schedule_by_form(page, "hello")
     expect(page.locator("#schedule-problem")).to_contain_text("Enter it first")
     page.get_by_role("button", name="Enter secret").click()
     give(page, SECRET)

@@ -8,7 +8,6 @@ import pytest
 
 from tests.clients.client import Client, Program
 from tests.clients.installed import CLIENTS, Kind, NotInstalledError
-from tests.clients.report import note
 from tests.support.api import Deployment
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.local_server import LocalServer
@@ -50,8 +49,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
 
 
 @pytest.fixture
-def client(name: str, clients: Clients, request: pytest.FixtureRequest) -> Client:
-    note(request.node, name)
+def client(name: str, clients: Clients) -> Client:
     return clients.get(name)
 
 

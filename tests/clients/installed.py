@@ -26,8 +26,6 @@ class Kind:
     keeps_connections: bool = True
     framings: tuple[Framing, ...] = ("sized", "chunked")
     """How it can send a body; `expect` is one that it sends after `100 Continue`."""
-    offers_http2: bool = False
-    """Offers an upgrade to h2c over plain HTTP."""
     gets_with_body: bool = True
 
 
@@ -101,16 +99,16 @@ _ALL: Final = get_args(Framing)
 
 CLIENTS: Final = {
     "curl": Kind(_curl("--http1.1"), framings=_ALL),
-    "curl-http2": Kind(_curl("--http2"), framings=_ALL, offers_http2=True),
+    "curl-http2": Kind(_curl("--http2"), framings=_ALL),
     "go": Kind(_go, framings=_ALL),
-    "java": Kind(_java, framings=_ALL, offers_http2=True),
+    "java": Kind(_java, framings=_ALL),
     "node-http": Kind(_program(*node("client_http.cjs")), framings=_ALL),
     "node-fetch": Kind(_program(*node("client_fetch.mjs")), gets_with_body=False),
     "node-axios-0": Kind(_program(*node("client_axios.cjs", "axios0"))),
     "node-axios-1": Kind(_program(*node("client_axios.cjs", "axios"))),
     "php-stream": Kind(_php("stream"), keeps_connections=False, framings=("sized",)),
     "php-curl": Kind(_php("curl"), framings=_ALL),
-    "php-curl-http2": Kind(_php("curl-http2"), framings=_ALL, offers_http2=True),
+    "php-curl-http2": Kind(_php("curl-http2"), framings=_ALL),
     "python-urllib": Kind(_program(*python("client_urllib")), keeps_connections=False),
     "python-requests": Kind(_program(*python("client_requests"))),
     "python-httpx": Kind(_program(*python("client_httpx"))),
@@ -121,9 +119,8 @@ CLIENTS: Final = {
 READERS: Final = {
     "node-eventsource": node("reader_eventsource.cjs"),
     "node-fetch": node("reader_fetch.mjs"),
-    "python-aiohttp": python("reader_aiohttp"),
     "python-httpx": python("reader_httpx_lines"),
-    "python-httpx-sse": python("reader_httpx_sse"),
+    "python-aiohttp": python("reader_aiohttp"),
     "python-requests": python("reader_requests_lines"),
     "python-sseclient": python("reader_sseclient"),
 }

@@ -7,7 +7,7 @@ import pytest
 
 from tests.clients.client import Client, Curl, Framing, Request, Response
 from tests.clients.installed import CLIENTS, Kind
-from tests.support.api import IDEMPOTENCY_KEY, SECRET_HEADER, Deployment
+from tests.support.api import SECRET_HEADER, Deployment
 from tests.support.clock import eventually
 from tests.support.cutting_proxy import CuttingProxy
 
@@ -24,7 +24,6 @@ _GETTING_WITH_BODY: Final = [name for name, kind in CLIENTS.items() if kind.gets
 _TEXT: Final = "Grüße \U0001f680 \u2028 \u2029 \u0085 \\u2028 \"'&=% \U0010fffd"
 _LARGE: Final = "x" * 190_000 + _TEXT
 _TOO_LARGE: Final = "x" * 1_100_000
-_LAST: Final = 2**63 - 1
 _UNKNOWN: Final = "7212730d-85ba-4037-a648-b77db15ff8b1"
 
 
@@ -147,32 +146,10 @@ def test_a_body_beyond_the_limit_returns_413(caller: Caller) -> None:
 
 
 @_EACH
-def test_a_key_makes_a_repeated_request_the_same_task(caller: Caller, name: str) -> None:
-    body = {"timestamp": "2035-01-01", "message": _TEXT}
-    key = {IDEMPOTENCY_KEY: f"key-of-{name}"}
-    one, other = (caller.send("POST", "/schedule", body, headers=key)["id"] for _ in range(2))
-    assert one == other
-    assert caller.send("POST", "/schedule", body | {"message": "another"}, headers=key, status=409)["errors"]
-
-
-@_EACH
 @pytest.mark.parametrize("path", ["/health", "/events", "/tasks"])
 def test_head_has_no_body(caller: Caller, path: str) -> None:
     assert caller.send("HEAD", path) is None
     assert caller.message(caller.schedule(_TEXT)) == _TEXT
-
-
-@_EACH
-def test_a_page_of_events_has_what_was_emitted(caller: Caller) -> None:
-    position = caller.send("GET", f"/events?limit=1&before={_LAST}")["position"]
-    task_id = caller.send("POST", "/schedule", {"in": 0, "message": _TEXT})["id"]
-
-    def emitted() -> list[Any]:
-        events = caller.send("GET", f"/events?limit=1000&after={position}")["events"]
-        return [envelope["event"] for envelope in events if envelope["metadata"]["id"] == task_id]
-
-    [event] = eventually(emitted)
-    assert event["message"] == _TEXT
 
 
 @pytest.mark.parametrize("name", _CHUNKING)
@@ -194,9 +171,3 @@ def test_a_client_that_waits_for_100_continue_gets_it(observed: Caller, proxy: C
 def test_a_get_with_a_body_schedules(caller: Caller) -> None:
     task_id = caller.send("GET", "/schedule", {"in": "1h", "message": _TEXT})["id"]
     assert caller.message(task_id) == _TEXT
-
-
-@_EACH
-def test_only_the_clients_that_are_known_to_offer_http2_do(observed: Caller, proxy: CuttingProxy, kind: Kind) -> None:
-    assert observed.message(observed.schedule(_TEXT)) == _TEXT
-    assert (b"upgrade: h2c\r\n" in sent(proxy)) == kind.offers_http2

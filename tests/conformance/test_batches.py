@@ -53,10 +53,6 @@ def test_wrong_items_do_not_spoil_the_others(api: Api, log: EventLog) -> None:
     log.wait_for(api.ledger.accepted[result["id"]] for result in results if result["status"] == 200)
 
 
-def test_a_batch_of_nothing_but_mistakes_is_answered_item_by_item(api: Api) -> None:
-    assert [result["status"] for result in api.schedule_batch([{}, None])] == [400, 400]
-
-
 @pytest.mark.parametrize("path", ["/schedule/batch", "/cancel/batch"])
 def test_batches_have_1_to_100_items(api: Api, path: str) -> None:
     name = "tasks" if path == "/schedule/batch" else "ids"
@@ -111,12 +107,6 @@ def test_ids_are_cancelled_each_for_itself_in_order(api: Api, log: EventLog) -> 
     assert f"{emitted.id} was already emitted at" in results[2]["errors"][0]
     assert results[5]["id"] == two
     assert {api.task(task_id)["status"] for task_id in (one, two, cancelled)} == {"cancelled"}
-
-
-def test_what_is_no_text_names_no_task(api: Api) -> None:
-    ids: list[object] = [None, 5, {}, ["x"], True, ""]
-    results = api.send("POST", "/cancel/batch", body={"ids": ids}).body["results"]
-    assert {result["status"] for result in results} <= {400, 404}
 
 
 def test_a_tag_cancels_all_scheduled_tasks_that_carry_it_and_says_how_many(api: Api, log: EventLog) -> None:

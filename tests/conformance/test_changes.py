@@ -9,7 +9,7 @@ import pytest
 from tests.support.api import PAST, Accepted, Answer, Api, together
 from tests.support.clock import DAY_MS, iso, now_ms
 from tests.support.event_log import EventLog
-from tests.support.task_list import tag_query, unique_tag, wait_until_listed, walk
+from tests.support.task_list import unique_tag
 
 _UNKNOWN: Final = "8fceb45b-0241-4d04-9f3f-334679586370"
 
@@ -81,33 +81,6 @@ def test_a_task_can_be_changed_again_and_again(api: Api, log: EventLog) -> None:
     assert envelope["event"]["message"] == 5
     log.pass_by(changed.due_ms)
     assert len(log.of(task.id)) == 1
-
-
-def test_a_changed_task_can_be_cancelled(api: Api, log: EventLog) -> None:
-    task = api.schedule({"in": "1h", "message": "never"})
-    changed = api.change(task.id, {"in": 2})
-    assert api.cancel(task.id).status == 200
-    log.pass_by(changed.due_ms)
-    assert not log.of(task.id)
-
-
-def test_a_changed_task_stands_in_lists_where_it_is_due_now(api: Api) -> None:
-    tags = unique_tag()
-    base = now_ms() + DAY_MS
-    first, second = (
-        api.schedule({"timestamp": iso(base + later), "message": "hello", "tags": tags}) for later in (0, 1_000)
-    )
-    asked = {"tag": tag_query(tags)}
-    wait_until_listed(api, asked, 2)
-    api.change(first.id, {"timestamp": iso(base + 2_000)})
-    wait_until_listed(api, {**asked, "from": iso(base + 2_000)}, 1)
-    assert [task["id"] for task in walk(api, asked)] == [second.id, first.id]
-    assert walk(api, {**asked, "to": iso(base + 1_000)}) == []
-
-
-def test_an_unknown_task_is_404(api: Api) -> None:
-    for task_id in (_UNKNOWN, "nonsense", "%20"):
-        assert _patch(api, task_id, {"message": "hello"}).status == 404
 
 
 def test_what_has_ended_is_409(api: Api, log: EventLog) -> None:

@@ -77,13 +77,6 @@ def test_a_page_of_an_expired_log_tells_where_to_go_on(aged: tuple[LocalServer, 
     EventLog(api, after=1).wait_for([task])
 
 
-def test_a_stopped_server_is_still_stopped_by_sigterm(aged: tuple[LocalServer, Api]) -> None:
-    server, api = aged
-    with stream(api, last_event_id=0) as frames:
-        next(frames)
-        assert server.stop() == 0
-
-
 def test_readers_go_on_after_a_backup_was_restored(tmp_path: Path) -> None:
     """Their positions are those of events that the backup does not have."""
     data, backup = tmp_path / "tasks.db", tmp_path / "backup.db"

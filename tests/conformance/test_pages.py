@@ -49,7 +49,8 @@ def test_what_is_served_is_guarded_by_its_headers_and_kept_by_its_tag(api: Api, 
     policy = found.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
+    assert not re.search("unsafe|http|\\*", policy)
+    assert ("require-trusted-types-for 'script'" in policy) == (path == "/")
     assert found.headers["x-content-type-options"] == "nosniff"
     assert found.headers["referrer-policy"] == "no-referrer"
     assert found.headers["cross-origin-opener-policy"] == "same-origin"

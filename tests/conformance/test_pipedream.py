@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.clients import run
-from tests.support.api import SECRET_HEADER, Accepted, Api, together
+from tests.support.api import Accepted, Api, together
 from tests.support.clock import now_ms
 from tests.support.event_log import EventLog
 
@@ -70,13 +70,3 @@ def test_the_documented_cancel_cancels(api: Api, method: str) -> None:
     status, data = _call("axios", _request(api, method, "/cancel", {"id": task.id}))
     assert (status, data["id"]) == (200, task.id)
     assert api.task(task.id)["status"] == "cancelled"
-
-
-def test_a_wrong_or_missing_secret_reaches_the_caller_as_an_error(api: Api) -> None:
-    if api.deployment.secret is None:
-        pytest.skip("this deployment has no secret")
-    params: dict[str, Any] = {"taskSchedulerURL": api.deployment.url.rstrip("/"), "numSeconds": 1}
-    for call in (params, params | {"secret": "123"}):
-        status, data = _call("snippet", call)
-        assert status == 401
-        assert SECRET_HEADER in data["errors"][0]

@@ -56,11 +56,16 @@ def test_unknown_routes_are_404(api: Api) -> None:
         "/schedul%C3%A9",
         "/%FF",
         "/.env",
+        "/assets/nothing.js",
+        "/assets/index.html",
+        "/assets/..%2froutes.py",
+        "/assets/",
         "/%2e%2e/%2e%2e/etc/passwd",
         "/" + "x" * 4_000,
     )
     for path in api.few(paths):
-        assert api.send("GET", path).status == 404, path
+        for anonymous in (False, True):
+            assert api.send("GET", path, anonymous=anonymous).status == 404, path
 
 
 def test_ids_that_cannot_be_are_404(api: Api) -> None:

@@ -1,7 +1,6 @@
 """POST and GET /schedule: what is accepted, and what is answered and emitted then."""
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,14 +14,6 @@ def test_the_answer_has_an_id_a_message_and_the_timestamp(api: Api) -> None:
     answer = api.send("POST", "/schedule", body={"timestamp": due, "message": {"name": "Luke"}})
     assert answer.body == {"id": answer.body["id"], "message": f"Scheduled task at {due}", "timestamp": due}
     assert str(uuid.UUID(answer.body["id"])) == answer.body["id"]
-
-
-def test_get_with_a_body_schedules_as_post_does(api: Api, log: EventLog) -> None:
-    message = {"name": "Luke", "title": "Jedi"}
-    answer = api.send("GET", "/schedule", body={"timestamp": PAST, "message": message})
-    assert answer.body["message"] == f"Scheduled task at {PAST}"
-    [envelope] = log.wait_for([api.ledger.accepted[answer.body["id"]]])
-    assert envelope["event"] == {"id": answer.body["id"], "timestamp": PAST, "message": message}
 
 
 def test_the_emitted_event_is_the_body_and_the_id(api: Api, log: EventLog) -> None:
@@ -67,19 +58,6 @@ def test_in_counts_from_now(api: Api, unit: dict[object, int]) -> None:
         assert before <= task.due_ms - milliseconds_ahead <= now_ms(), duration
 
 
-def test_a_past_timestamp_is_emitted_at_once(api: Api, log: EventLog) -> None:
-    timestamps = [
-        PAST,
-        "2020-09-18T04:40:59Z",
-        "1969-12-31T23:59:59Z",
-        "0001-01-01T00:00:00Z",
-        iso(now_ms() - 1),
-    ]
-    tasks = together(lambda timestamp: api.schedule({"timestamp": timestamp, "message": "late"}), timestamps)
-    for task, envelope in zip(tasks, log.wait_for(tasks), strict=True):
-        assert envelope["metadata"]["ts"] >= task.due_ms
-
-
 def test_the_horizon_is_ten_years(api: Api) -> None:
     ten_years = 3_652 * DAY_MS
     assert api.schedule({"timestamp": iso(now_ms() + ten_years - DAY_MS), "message": "far"}).id
@@ -87,21 +65,6 @@ def test_the_horizon_is_ten_years(api: Api) -> None:
     beyond = iso(now_ms() + ten_years + 2 * DAY_MS)
     assert "timestamp" in " ".join(api.refuse({"timestamp": beyond, "message": "farther"}))
     assert "in" in " ".join(api.refuse({"in": "3655d", "message": "farther"})).split()
-
-
-def test_every_task_has_an_id_of_its_own(api: Api, log: EventLog) -> None:
-    """Equal bodies are different tasks."""
-    tasks = together(api.schedule, [{"timestamp": PAST, "message": "same"}] * 10)
-    assert len({task.id for task in tasks}) == len(log.wait_for(tasks)) == len(tasks)
-
-
-def test_a_body_in_chunks_is_read_whole(api: Api) -> None:
-    def chunks() -> Iterator[bytes]:
-        yield b'{"in": "1h", '
-        yield b'"message": "in two parts"}'
-
-    answer = api.send("POST", "/schedule", content=chunks())
-    assert api.task(answer.body["id"])["message"] == "in two parts"
 
 
 @pytest.mark.slow

@@ -107,10 +107,3 @@ def test_a_stranger_does_not_learn_which_tasks_exist(api: Api) -> None:
     assert len({str(answer.body) for answer in answers}) == 1
     assert api.send("POST", "/cancel", body={"id": task.id}, anonymous=True).status == 401
     assert api.task(task.id)["status"] == "scheduled"
-
-
-def test_open_routes_need_no_secret(api: Api) -> None:
-    assert api.send("GET", "/health", anonymous=True).status == 200
-    assert api.send("GET", "/openapi.json", anonymous=True).status == 200
-    assert api.send("GET", "/nowhere", anonymous=True).status == 404
-    assert api.send("PUT", "/schedule", anonymous=True).status == 405

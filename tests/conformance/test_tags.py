@@ -31,11 +31,6 @@ def test_what_no_tag_can_be_is_named(api: Api) -> None:
         assert "tags" in error.replace(":", " ").split(), tags
 
 
-def test_each_wrong_tag_has_a_sentence(api: Api) -> None:
-    tags = {"a b": "x", "user": 5, "fine": "yes", "plan": ""}
-    assert len(api.refuse({"timestamp": PAST, "message": "hello", "tags": tags})) == 3
-
-
 def test_a_list_finds_a_task_by_each_of_its_tags(api: Api, log: EventLog) -> None:
     first, second = unique_tag()["test"], unique_tag()["test"]
     both = api.schedule({"in": "1h", "message": "both", "tags": {"one": first, "two": second}})

@@ -15,7 +15,6 @@ _FIELDS = {
     "cancelled_at",
     "failed_at",
 }
-_UNKNOWN = "8fceb45b-0241-4d04-9f3f-334679586370"
 
 
 def test_a_scheduled_task_shows_what_was_asked(api: Api) -> None:
@@ -61,9 +60,3 @@ def test_a_cancelled_task_says_when(api: Api) -> None:
     assert before <= milliseconds(shown["cancelled_at"]) <= now_ms()
     assert shown["emitted_at"] is None
     assert shown["message"] == "hello"
-
-
-def test_an_unknown_task_is_404(api: Api) -> None:
-    answer = api.send("GET", f"/tasks/{_UNKNOWN}")
-    assert answer.status == 404
-    assert _UNKNOWN in answer.errors[0]

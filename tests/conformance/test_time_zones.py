@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.api import Api
-from tests.support.clock import DAY_MS, iso, now_ms
+from tests.support.clock import DAY_MS, iso, milliseconds, now_ms
 from tests.support.event_log import EventLog
 
 _REAL_DAYS = {
@@ -11,10 +11,7 @@ _REAL_DAYS = {
     ("2024-03-31T02:30", "Europe/Berlin"): "2024-03-31T01:00:00.000Z",  # a gap
     ("2024-10-27T02:30", "Europe/Berlin"): "2024-10-27T00:30:00.000Z",  # a fold
 }
-
-
-def _far_wall_time(days: int = 30) -> str:
-    return iso(now_ms() + days * DAY_MS).replace("Z", "")
+_IN_30_DAYS = iso(now_ms() + 30 * DAY_MS).replace("Z", "")  # on a clock of any zone
 
 
 def test_the_event_carries_the_time_and_the_zone_as_they_were_written(api: Api, log: EventLog) -> None:
@@ -55,38 +52,30 @@ def test_a_zone_that_cannot_be_meant_is_refused(api: Api, body: dict[str, object
     assert error.startswith(sentence)
 
 
-def test_each_mistake_is_named(api: Api) -> None:
-    errors = api.refuse({"timestamp": "soon", "timezone": "Mars/Olympus"})
-    assert [error.split()[0] for error in errors] == ["timezone", "timestamp", "message"]
-
-
-def test_another_time_takes_its_own_zone_along(api: Api) -> None:
-    wall = _far_wall_time()
-    task = api.schedule({"timestamp": wall, "timezone": "Europe/Berlin", "message": "ring", "n": 1})
-    changed = api.change(task.id, {"timestamp": wall, "timezone": "Asia/Kathmandu"})
-    assert task.due_ms - changed.due_ms in {3.75 * 3_600_000, 4.75 * 3_600_000}
-    assert api.task(task.id)["extra"] == {"timezone": "Asia/Kathmandu", "n": 1}
-    assert api.cancel(task.id).status == 200
-
-
-@pytest.mark.parametrize("change", [{"in": "2d"}, {"timestamp": iso(now_ms() + DAY_MS)}], ids=["in", "timestamp"])
-def test_another_time_leaves_no_old_zone_behind(api: Api, change: dict[str, str]) -> None:
-    task = api.schedule({"timestamp": _far_wall_time(), "timezone": "Europe/Berlin", "message": "ring"})
-    api.change(task.id, change)
-    assert api.task(task.id)["extra"] == {}
-    assert api.cancel(task.id).status == 200
-
-
-def test_another_message_leaves_time_and_zone_alone(api: Api) -> None:
-    task = api.schedule({"timestamp": _far_wall_time(), "timezone": "Europe/Berlin", "message": "ring"})
-    assert api.change(task.id, {"message": "knock"}).timestamp == task.timestamp
-    assert api.task(task.id)["extra"] == {"timezone": "Europe/Berlin"}
-    assert api.cancel(task.id).status == 200
-
-
-def test_a_zone_alone_changes_nothing(api: Api) -> None:
-    task = api.schedule({"in": "1d", "message": "ring"})
-    answer = api.send("PATCH", f"/tasks/{task.id}", body={"timezone": "Europe/Berlin"})
-    assert answer.status == 400
-    assert api.task(task.id)["timestamp"] == task.timestamp
+@pytest.mark.parametrize(
+    ("change", "extra"),
+    [
+        ({"timestamp": _IN_30_DAYS, "timezone": "Asia/Kathmandu"}, {"timezone": "Asia/Kathmandu", "n": 1}),
+        ({"timestamp": iso(now_ms() + DAY_MS)}, {"n": 1}),
+        ({"in": "2d"}, {"n": 1}),
+        ({"message": "knock"}, {"timezone": "Europe/Berlin", "n": 1}),
+        ({"timezone": "Asia/Kathmandu"}, None),
+    ],
+    ids=lambda given: str(given and [*given]),
+)
+def test_a_change_of_the_time_replaces_the_zone(
+    api: Api, change: dict[str, str], extra: dict[str, object] | None
+) -> None:
+    """A message alone leaves time and zone as they are; a zone alone is rejected."""
+    task = api.schedule({"timestamp": _IN_30_DAYS, "timezone": "Europe/Berlin", "message": "ring", "n": 1})
+    before = api.task(task.id)
+    assert api.send("PATCH", f"/tasks/{task.id}", body=change).status == (400 if extra is None else 200)
+    changed = api.task(task.id)
+    if extra is None:
+        assert changed == before
+    else:
+        assert changed["extra"] == extra
+        assert (changed["timestamp"] == before["timestamp"]) == ("message" in change)
+    if "Asia/Kathmandu" in change.values() and extra is not None:
+        assert task.due_ms - milliseconds(changed["timestamp"]) in {3.75 * 3_600_000, 4.75 * 3_600_000}
     assert api.cancel(task.id).status == 200

@@ -104,13 +104,3 @@ def test_an_export_is_imported_elsewhere_as_it_was(server: LocalServer, client: 
         again = run("export", url=other.url)
     without_ids = [[{**json.loads(line), "id": ""} for line in text.stdout.splitlines()] for text in (exported, again)]
     assert without_ids[0] == without_ids[1]
-
-
-def test_a_backup_restores_what_was_cancelled_by_mistake(server: LocalServer, client: Client, tmp_path: Path) -> None:
-    made = client.schedule_in("1h", "dear", tags={"user": "42"})
-    backup = tmp_path / "backup.jsonl"
-    assert run("export", str(backup), url=server.url).stderr == f"Exported 1 task to {backup}\n"
-    assert run("cancel", "--tag", "user=42", "--yes", url=server.url).returncode == 0
-    assert run("import", str(backup), url=server.url).returncode == 0
-    [restored] = client.list("scheduled")
-    assert (restored.timestamp, restored.message, restored.tags) == (made.timestamp, "dear", {"user": "42"})

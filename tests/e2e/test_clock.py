@@ -62,27 +62,6 @@ def test_far_tasks_are_emitted_in_order_at_their_time(api: Api) -> None:
     assert newest["id"] == "3"
 
 
-def test_a_leap_over_many_tasks_emits_them_soonest_first(api: Api) -> None:
-    """More than fit into one transaction."""
-    tasks = [
-        result["id"]
-        for first in range(0, 1_200, 100)
-        for result in api.schedule_batch(
-            [{"in": 5_000 + (first + number) * 37 % 1_200, "message": "hello"} for number in range(100)]
-        )
-    ]
-    far = api.schedule({"in": "2d", "message": "later"})
-    _advance(api, "1d")
-    page = api.send("GET", "/events?limit=1000").body
-    rest = api.send("GET", f"/events?limit=1000&after={page['position']}").body
-    envelopes = page["events"] + rest["events"]
-    assert {envelope["metadata"]["id"] for envelope in envelopes} == set(tasks)
-    dues = [milliseconds(envelope["event"]["timestamp"]) for envelope in envelopes]
-    assert len(dues) == 1_200
-    assert dues == sorted(dues)
-    assert api.task(far.id)["status"] == "scheduled"
-
-
 def test_everything_goes_by_the_clock(api: Api) -> None:
     ahead = _advance(api, "100d")
     assert 0 <= now_ms() + 100 * DAY_MS - ahead < 5_000

@@ -80,15 +80,6 @@ def test_two_signals_are_no_crash(tmp_path: Path) -> None:
         assert server.errors == ""
 
 
-def test_without_a_secret_everything_is_open(tmp_path: Path) -> None:
-    with LocalServer(tmp_path / "tasks.db") as server:
-        api = server.api()
-        task = api.schedule({"in": "1h", "message": "hello"})
-        assert api.send("GET", f"/tasks/{task.id}", headers={"x-pd-secret": "whatever"}).status == 200
-        assert api.send("GET", "/events").status == 200
-        assert api.cancel(task.id).status == 200
-
-
 @pytest.mark.parametrize("place", ["folder", "diary/tasks.db", "diary", "other.db"])
 def test_data_that_cannot_be_used_is_named_and_left_alone(tmp_path: Path, place: str) -> None:
     """A folder, a file in a file, no database, and a database of something else."""
@@ -103,16 +94,3 @@ def test_data_that_cannot_be_used_is_named_and_left_alone(tmp_path: Path, place:
     assert (tmp_path / "diary").read_text() == diary
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:
         assert other.execute("SELECT sql FROM sqlite_master").fetchall() == [("CREATE TABLE task (title TEXT)",)]
-
-
-def test_an_address_that_others_can_reach_wants_a_secret(tmp_path: Path) -> None:
-    line = LocalServer(tmp_path / "tasks.db", options=("--host", "0.0.0.0")).refusal()  # noqa: S104 - refused
-    assert "secret" in line
-
-
-@pytest.mark.parametrize("options", [("--nonsense",), ("--port", "x"), ("--port", "70000"), ("more",)])
-def test_a_wrong_option_is_named(tmp_path: Path, options: tuple[str, ...]) -> None:
-    server = LocalServer(tmp_path / "tasks.db", options=options)
-    assert server.wait() == 2
-    assert options[0] in server.errors
-    assert "Traceback" not in server.errors

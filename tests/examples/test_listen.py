@@ -83,23 +83,6 @@ def test_a_log_that_began_anew_is_followed(engine: Engine, workplace: Workplace)
         listener.wait_for_lines(1)
 
 
-def test_long_polls_are_taken_up_where_they_ended(nowhere: Workplace) -> None:
-    answers = [
-        [b"retry: 1\nevent: position\nid: 7\ndata: 7\n\n:sse-handshake\n"],
-        [b"retry: 1\n", frame(8, "a"), frame(9, "b"), b":sse-handshake\n"],
-        [b"retry: 1\n:sse-handshake\n"],
-        [b"retry: 1\n", frame(9, "b, again"), frame(11, "c")],
-    ]
-    with (
-        ScriptedStream(answers).listening() as stream,
-        nowhere.running(LISTEN, TASK_SCHEDULER_URL=f"{stream.url}/") as listener,
-    ):
-        listener.wait_for_lines(3)
-        eventually(lambda: len(stream.last_event_ids) > len(answers))
-        assert messages(listener) == ["a", "b", "c"]
-        assert stream.last_event_ids[:5] == [None, "7", "9", "9", "11"]
-
-
 def test_the_stream_is_read_as_the_standard_has_it(nowhere: Workplace) -> None:
     """Any end of a line, split anywhere, data in several lines, fields and comments that mean nothing to it."""
     two_lines = b'id: 4\r\ndata: {"event":{"id":"x","message":\r\ndata:"in two lines"},"metadata":{"ts":0}}\r\n\r\n'
@@ -113,29 +96,29 @@ def test_the_stream_is_read_as_the_standard_has_it(nowhere: Workplace) -> None:
             *(two_lines[:middle], two_lines[middle:]),
             *(b"event: other\ndata: {}\n\n", frame(5, "end"), frame(6, "half")[:-1]),
         ],
+        [b"retry: 1\n:sse-handshake\n"],  # a long poll without an event
+        [b"retry: 1\n", frame(5, "end, again"), frame(7, "after a gap")],
     ]
     with (
         ScriptedStream(answers).listening() as stream,
         nowhere.running(LISTEN, TASK_SCHEDULER_URL=stream.url) as listener,
     ):
-        eventually(lambda: len(stream.last_event_ids) > 1)
-        assert messages(listener) == ["unix", "old mac", "é", "in two lines", "end"]
-        assert stream.last_event_ids[1] == "5"
+        eventually(lambda: len(stream.last_event_ids) > len(answers))
+        assert messages(listener) == ["unix", "old mac", "é", "in two lines", "end", "after a gap"]
+        assert stream.last_event_ids[:4] == [None, "5", "5", "7"]
 
 
-def test_a_refusal_ends_it_with_a_sentence(workplace: Workplace) -> None:
-    done = workplace.run(LISTEN, TASK_SCHEDULER_SECRET="another")  # noqa: S106 - a wrong one
-    assert (done.returncode, done.stdout) == (1, "")
-    [sentence] = done.stderr.splitlines()
-    assert sentence.startswith("The service refused: ")
-
-
-def test_what_is_no_event_stream_ends_it_with_a_sentence(workplace: Workplace) -> None:
-    for url in (f"{workplace.variables['TASK_SCHEDULER_URL']}/health?", "nonsense"):
-        done = workplace.run(LISTEN, TASK_SCHEDULER_URL=url)
+def test_a_rejection_or_another_service_ends_it_with_a_sentence(workplace: Workplace) -> None:
+    health = f"{workplace.variables['TASK_SCHEDULER_URL']}/health?"
+    for variables, words in (
+        ({"TASK_SCHEDULER_SECRET": "another"}, "The service refused: "),
+        ({"TASK_SCHEDULER_URL": health}, "URL"),
+        ({"TASK_SCHEDULER_URL": "nonsense"}, "URL"),
+    ):
+        done = workplace.run(LISTEN, **variables)
         assert (done.returncode, done.stdout) == (1, "")
-        assert "URL" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        [sentence] = done.stderr.splitlines()
+        assert words in sentence
 
 
 def test_a_file_that_holds_no_position_is_left_alone(nowhere: Workplace) -> None:

@@ -1,4 +1,4 @@
-"""Both engines keep the contract, whatever is sent to them: every check that Schemathesis has.
+"""The server keeps the contract, whatever is sent to it: every check that Schemathesis has.
 
 FUZZ_EXAMPLES=500 asks 500 times for each operation, --hypothesis-seed=1 (ARGS=) the same again; --url and --secret ask
 any deployment instead.
@@ -14,9 +14,8 @@ from schemathesis import Case
 
 from tests.fuzz.contract import contract
 from tests.fuzz.effort import EXAMPLES
-from tests.fuzz.engines import SECRET, Function
+from tests.fuzz.engines import SECRET
 from tests.support import given
-from tests.support.gateway import LateApplication
 from tests.support.local_server import LocalServer
 
 pytestmark = pytest.mark.slow
@@ -29,12 +28,6 @@ ANYTHING_GOES: Final = ["/", "/assets/{name}", "/docs", "/health", "/openapi.jso
 
 VALID: Final = contract(valid=True, examples=EXAMPLES)
 WRONG: Final = contract(valid=False, examples=EXAMPLES)
-# Every boundary of every schema is asked of the server; they are worked out where tests are collected, by each process.
-_BOUNDARIES: Final = EXAMPLES is not None
-VALID_AT_GATEWAY: Final = contract(valid=True, examples=EXAMPLES, coverage=_BOUNDARIES)
-WRONG_AT_GATEWAY: Final = contract(valid=False, examples=EXAMPLES, coverage=_BOUNDARIES)
-GATEWAY: Final = LateApplication()
-VALID_AT_GATEWAY.app = WRONG_AT_GATEWAY.app = GATEWAY
 
 
 @dataclass(frozen=True)
@@ -65,29 +58,11 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         assert not server.errors
 
 
-@pytest.fixture(scope="module")
-def gateway(function: Function) -> None:
-    """Let the contract ask the function, over the AWS engine."""
-    GATEWAY.call = function.call
-
-
 @VALID.parametrize()
-def test_a_server_takes_what_is_valid(case: Case[Any], served: Served) -> None:
+def test_valid_requests_get_responses_of_the_contract(case: Case[Any], served: Served) -> None:
     served.hold(case)
 
 
 @WRONG.exclude(path=ANYTHING_GOES).parametrize()
-def test_a_server_refuses_what_is_not(case: Case[Any], served: Served) -> None:
+def test_invalid_requests_are_rejected(case: Case[Any], served: Served) -> None:
     served.hold(case)
-
-
-@pytest.mark.usefixtures("gateway")
-@VALID_AT_GATEWAY.parametrize()
-def test_the_function_takes_what_is_valid(case: Case[Any]) -> None:
-    case.call_and_validate(headers={**PAGES, "x-pd-secret": SECRET})
-
-
-@pytest.mark.usefixtures("gateway")
-@WRONG_AT_GATEWAY.exclude(path=ANYTHING_GOES).parametrize()
-def test_the_function_refuses_what_is_not(case: Case[Any]) -> None:
-    case.call_and_validate(headers={**PAGES, "x-pd-secret": SECRET})

@@ -28,34 +28,12 @@ OF_THE_HTTP_SERVER: Final = {400, 414, 431}
 ANSWER: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r]*\r\n(.*?)\r\n\r\n", re.DOTALL)
 
 METHODS: Final = st.sampled_from(b"GET POST PATCH DELETE PUT OPTIONS HEAD TRACE CONNECT PRI get G\0T ".split(b" "))
-TARGETS: Final = st.sampled_from(
-    [
-        b"/",
-        b"/schedule",
-        b"/schedule/batch",
-        b"/cancel",
-        b"/tasks",
-        b"/tasks/%ff",
-        b"/tasks/%00",
-        b"/events",
-        b"/health",
-        b"*",
-        b"//",
-        b"//x:9/",
-        b"/%",
-        b"/%zz",
-        b"/assets/..%2f..",
-        b"http://127.0.0.1/health",
-        b"http://[::1/health",
-        b"127.0.0.1:80",
-        b"/tasks?limit=\xff",
-        b"/tasks?%ff=%00&&=",
-        b"/health#x",
-        b"?",
-        b"/\xe9",
-        b"/" + b"a" * 70_000,
-    ]
+PATHS: Final = (
+    b"/ /schedule /schedule/batch /cancel /tasks /tasks/%ff /tasks/%00 /events /health * // //x:9/ /% /%zz "
+    b"/assets/..%2f.. http://127.0.0.1/health http://[::1/health 127.0.0.1:80 /tasks?limit=\xff /tasks?%ff=%00&&= "
+    b"/health#x ? /\xe9"
 )
+TARGETS: Final = st.sampled_from([*PATHS.split(b" "), b"/" + b"a" * 70_000])
 VERSIONS: Final = st.sampled_from(
     [b"HTTP/1.1"] * 5 + [b"HTTP/1.0", b"HTTP/0.9", b"HTTP/2.0", b"HTTP/9.9", b"http/1.1", b""]
 )

@@ -4,52 +4,21 @@ import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from task_scheduler.engine import Engine
 from task_scheduler.local.engine import LocalEngine
 from task_scheduler.metrics import NullMetrics
 from task_scheduler.task import Event
 from tests.support.world import Clock, World, tables
 
-
-class Bench(Protocol):
-    """An engine, the time it goes by, and what became of its tasks."""
-
-    engine: Engine
-    clock: Clock
-    faults: tuple[str, ...]
-    """Names of the calls that can be made to fail."""
-
-    def run(self, call: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the call returns
-        """Make a call of the engine."""
-
-    def plan(self, call: str, kind: str) -> None:
-        """Make the next call of a name go wrong."""
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass, and let what is due happen."""
-
-    def restart(self) -> None:
-        """End the engine where it stands, and start it again."""
-
-    def settle(self) -> None:
-        """Mend all that is broken, and let time pass until nothing is left to do."""
-
-    def emitted(self) -> list[tuple[int, str]]:
-        """Return every event that went out, and when, repetitions too."""
-
-    def logged(self) -> list[Event]:
-        """Return the event log."""
-
-    def close(self) -> None:
-        """Put the bench away."""
+if TYPE_CHECKING:
+    from task_scheduler.engine import Engine
 
 
 class AwsBench:
     """The AWS engine over an account in memory."""
 
-    faults: tuple[str, ...] = (
+    faults: tuple[str, ...] = (  # names of the calls that can be made to fail
         "put_item",
         "get_item",
         "update_item",
@@ -69,12 +38,15 @@ class AwsBench:
         self.clock = self._world.clock
 
     def run(self, call: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - what the call returns
+        """Make a call of the engine."""
         return asyncio.run(call)
 
     def plan(self, call: str, kind: str) -> None:
+        """Make the next call of a name go wrong."""
         self._world.faults.plan(call, kind)
 
     def advance(self, seconds: float) -> None:
+        """Let time pass, and let what is due happen."""
         self._world.advance(seconds)
 
     def restart(self) -> None:
@@ -82,15 +54,18 @@ class AwsBench:
         self._world.machine.lose()
 
     def settle(self) -> None:
+        """Repair all that is broken, and let time pass until nothing is left to do."""
         self._world.faults.planned.clear()
         self._world.minutes(3)
         self._world.minutes(3 * 24 * 60, step=24 * 60)  # what was parked, and what was put off
         self._world.minutes(3)
 
     def emitted(self) -> list[tuple[int, str]]:
+        """Return every event that went out, and when, repetitions too."""
         return self._world.published
 
     def logged(self) -> list[Event]:
+        """Return the event log."""
         return self._world.logged()
 
     def close(self) -> None:
@@ -145,3 +120,6 @@ class LocalBench:
         self.run(self._local.__aexit__(None, None, None))
         self._runner.close()
         self._folder.cleanup()
+
+
+Bench = AwsBench | LocalBench

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 
@@ -17,6 +19,7 @@ SECRET: Final = "of nobody"  # noqa: S105 - it guards nothing
 TASK_ID: Final = "7212730d-85ba-4037-a648-b77db15ff8b1"
 # What a terminal, or Rich, could obey.
 EVIL: Final = "\x1b[31mred\x1b]0;title\x07 \u202ebackwards \x9b5n\n[bold]x[/] :boom:"
+_Item = TypeVar("_Item")
 SCHEDULED: Final = {"id": TASK_ID, "message": "Scheduled task at ...", "timestamp": "2026-12-01T08:00:00.000Z"}
 
 
@@ -121,73 +124,58 @@ class Service:
         return [request.headers.get(header) for request in self.requests]
 
 
-class Synchronous:
-    """Client."""
+async def _collect(items: AsyncGenerator[_Item, None], count: int | None) -> list[_Item]:
+    """Take the first items, and leave the iterator."""
+    found: list[_Item] = []
+    async with contextlib.aclosing(items) as open_items:
+        async for item in open_items:
+            found.append(item)
+            if len(found) == count:
+                break
+    return found
 
-    def __init__(self, *script: Answer, url: str = URL, secret: str = SECRET, **options: Any) -> None:  # noqa: ANN401 - of the client
+
+class Scripted:
+    """A client of either kind, and the service that it talks to."""
+
+    def __init__(
+        self,
+        *script: Answer,
+        kind: type[Client | AsyncClient] = Client,
+        url: str = URL,
+        secret: str = SECRET,
+        **options: Any,  # noqa: ANN401 - of the client
+    ) -> None:
         self.service = Service([*script])
-        options = {"random": lambda: 1.0, **options}
-        transport = httpx.MockTransport(self.service)
-        self.client = Client(url, secret, transport=transport, sleep=self.service.pauses.append, **options)
-
-    def call(self, name: str, *arguments: object, **options: object) -> Any:  # noqa: ANN401 - what the call returns
-        """Call a method."""
-        return getattr(self.client, name)(*arguments, **options)
-
-    def tasks(self, count: int | None = None, **options: Any) -> list[str]:  # noqa: ANN401 - of the list
-        """The ids of the first tasks in a list."""
-        return [task.id for task in islice(self.client.list(**options), count)]
-
-    def events(self, count: int, after: int | None = None, dropped: Callable[..., None] | None = None) -> list[Event]:
-        """Follow the stream for a while, and leave it."""
-        with contextlib.closing(self.client.events(after, dropped=dropped)) as events:
-            return list(islice(events, count))
-
-
-class Asynchronous:
-    """AsyncClient."""
-
-    def __init__(self, *script: Answer, url: str = URL, secret: str = SECRET, **options: Any) -> None:  # noqa: ANN401 - of the client
-        self.service = Service([*script])
-        options = {"random": lambda: 1.0, **options}
+        options = {"random": lambda: 1.0, "transport": httpx.MockTransport(self.service), **options}
 
         async def sleep(seconds: float) -> None:
             self.service.pauses.append(seconds)
 
-        transport = httpx.MockTransport(self.service)
-        self.client = AsyncClient(url, secret, transport=transport, sleep=sleep, **options)
+        self.client: Any = (
+            Client(url, secret, sleep=self.service.pauses.append, **options)
+            if kind is Client
+            else AsyncClient(url, secret, sleep=sleep, **options)
+        )
 
     def call(self, name: str, *arguments: object, **options: object) -> Any:  # noqa: ANN401 - what the call returns
         """Call a method."""
-        return asyncio.run(getattr(self.client, name)(*arguments, **options))
+        returned = getattr(self.client, name)(*arguments, **options)
+        return asyncio.run(returned) if inspect.iscoroutine(returned) else returned
 
     def tasks(self, count: int | None = None, **options: Any) -> list[str]:  # noqa: ANN401 - of the list
-        """The ids of the first tasks in a list."""
-
-        async def walk() -> list[str]:
-            found: list[str] = []
-            async for task in self.client.list(**options):
-                found.append(task.id)
-                if len(found) == count:
-                    break
-            return found
-
-        return asyncio.run(walk())
+        """Return the ids of the first tasks in a list."""
+        return [task.id for task in self._take(self.client.list(**options), count)]
 
     def events(self, count: int, after: int | None = None, dropped: Callable[..., None] | None = None) -> list[Event]:
         """Follow the stream for a while, and leave it."""
+        return self._take(self.client.events(after, dropped=dropped), count)
 
-        async def follow() -> list[Event]:
-            found: list[Event] = []
-            async with contextlib.aclosing(self.client.events(after, dropped=dropped)) as events:
-                async for event in events:
-                    found.append(event)
-                    if len(found) == count:
-                        break
-            return found
-
-        return asyncio.run(follow())
+    def _take(self, items: Any, count: int | None) -> list[Any]:  # noqa: ANN401 - an iterator of either kind
+        if isinstance(items, AsyncGenerator):
+            return asyncio.run(_collect(items, count))
+        with contextlib.closing(items):
+            return list(islice(items, count))
 
 
-Scripted = Synchronous | Asynchronous
-Kind = type[Synchronous] | type[Asynchronous]
+Kind = partial[Scripted]

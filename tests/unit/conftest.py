@@ -2,11 +2,17 @@
 
 import pytest
 
-from tests.support.fake_service import Asynchronous, Kind, Synchronous
+from task_scheduler.client import AsyncClient, Client
+from tests.support.fake_service import Kind, Scripted
 
 
-@pytest.fixture(params=[Synchronous, Asynchronous], ids=["sync", "async"])
+@pytest.fixture(params=[Client, AsyncClient], ids=["sync", "async"])
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each of the two clients."""
-    found: Kind = request.param
-    return found
+    return Kind(Scripted, kind=request.param)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of the tests that are coroutines."""
+    return "asyncio"

@@ -1,29 +1,22 @@
 """`make accept` without an account: the statement, the refusal, the judgements, the report, and the removal."""
 
 import io
-import os
-import re
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Final, cast
+from unittest.mock import Mock
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
-from stacks.account import PreconditionError
 from tests.acceptance import __main__ as command
 from tests.acceptance.accept import accept
-from tests.acceptance.cloud import CdkError, Cloud
-from tests.acceptance.questions import QUESTIONS
+from tests.acceptance.cloud import Cloud
 from tests.acceptance.removal import Left, Removal
 from tests.acceptance.report import Outcome, Redaction, Report, Verdict
-from tests.acceptance.run import Question, Run, Scale
-from tests.acceptance.stack import Stack
+from tests.acceptance.run import Question, Run
 
 ACCOUNT: Final = "123456789012"
 SECRET: Final = "correct-horse-battery-staple"  # noqa: S105 - of no deployment
@@ -69,14 +62,6 @@ def outcomes(report: Report) -> list[tuple[str, str]]:
     return [(one.outcome.verdict, one.outcome.fact) for one in report.findings]
 
 
-def test_a_run_that_passes_removes_all_and_says_so() -> None:
-    world = World()
-    report = world.run(lambda _: OK, lambda _: Outcome(Verdict.INFO, "noted"))
-    assert report.passed
-    assert world.made == []
-    assert report.summary() == "1 passed, 0 failed, 1 noted. Nothing of the run is left."
-
-
 def test_after_a_question_that_fails_the_others_are_asked_and_all_is_removed() -> None:
     world = World()
 
@@ -92,38 +77,6 @@ def test_after_a_question_that_fails_the_others_are_asked_and_all_is_removed() -
     assert SECRET not in text
     assert ACCOUNT not in text
     assert "ValueError: no (secret) of ********9012" in text
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_the_questions_and_a_second_one_does_not_end_the_removal(number: signal.Signals) -> None:
-    world = World()
-
-    def interrupted(_run: Run) -> Outcome:
-        world.removal.add("a thing", lambda: os.kill(os.getpid(), number))
-        os.kill(os.getpid(), number)
-        return OK
-
-    before = signal.getsignal(number)
-    report = world.run(interrupted, lambda _: OK)
-    assert signal.getsignal(number) is before
-    assert world.made == []
-    assert outcomes(report) == [("fail", "It was not asked: the run was interrupted.")] * 2
-    assert "Everything is being removed; please wait" in "".join(world.printed)
-
-
-def test_a_deployment_that_fails_is_reported_and_what_it_made_is_removed() -> None:
-    class Broken(World):
-        def open(self) -> Run:
-            super().open()
-            raise RuntimeError("rolled back")
-
-    world = Broken()
-    report = world.run(lambda _: OK)
-    assert world.made == []
-    assert outcomes(report) == [
-        ("fail", "RuntimeError: rolled back"),
-        ("fail", "It was not asked: the deployment failed."),
-    ]
 
 
 def test_what_cannot_be_removed_is_named_with_its_commands_and_the_rest_goes() -> None:
@@ -147,121 +100,36 @@ def test_what_cannot_be_removed_is_named_with_its_commands_and_the_rest_goes() -
     assert "LEFT BEHIND: 2" in text
 
 
-def test_what_is_gone_already_counts_as_removed() -> None:
-    removal = Removal(lambda _: None)
-    for code in ("ResourceNotFoundException", "NoSuchEntity", "AWS.SimpleQueueService.NonExistentQueue"):
-        removal.add("a thing", partial(raise_, ClientError({"Error": {"Code": code}}, "Delete")), "again")
-    assert removal.all() == []
-
-
-class FailingCloudFormation:
-    """Deletes a stack only by the role of the usual bootstrap."""
-
-    def __init__(self) -> None:
-        self.status = "CREATE_COMPLETE"
-        self.by: list[str | None] = []
-
-    def describe_stacks(self, **_: str) -> dict[str, list[dict[str, str]]]:
-        if self.status == "gone":
-            raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
-        return {"Stacks": [{"StackStatus": self.status, "StackStatusReason": "iam-policy.json lacks an action"}]}
-
-    def delete_stack(self, **given: str) -> None:
-        self.by.append(given.get("RoleARN"))
-        self.status = "gone" if "RoleARN" in given else "DELETE_FAILED"
-
-
-@pytest.mark.parametrize("qualifier", [None, "own"])
-def test_a_stack_that_its_own_policy_cannot_delete_is_deleted_by_the_role_of_the_usual_bootstrap(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, qualifier: str | None
+@pytest.mark.parametrize(
+    ("arguments", "terminal", "typed", "code"),
+    [
+        *(([], True, "y\n", 0), ([], True, "YES\n", 0), ([], True, "\n", 2), ([], True, "n\n", 2), ([], True, "", 2)),
+        *(([], False, "y\n", 2), (["--yes"], False, "", 0)),
+    ],
+)
+def test_only_a_yes_at_a_terminal_or_beforehand_starts_it(  # noqa: PLR0913 - what is typed where
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, arguments: list[str], *, terminal: bool, typed: str, code: int
 ) -> None:
-    service = FailingCloudFormation()
-
-    def fails(*_: object, **__: object) -> None:
-        raise CdkError("cdk destroy failed")
-
-    monkeypatch.setattr(Cloud, "cdk", fails)
-    monkeypatch.setattr(Cloud, "client", lambda _self, name: service if name == "cloudformation" else cloud_without())
-    removal = Removal(lambda _: None)
-    stack = Stack(cloud, NAME, cloud.home, qualifier)
-    removal.add("the stack", stack.remove, "delete it")
-    left = removal.all()
-    if qualifier:
-        assert service.by == [None, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-eu-west-1"]
-        assert left == []
-    else:
-        assert left == [Left("the stack", "it is DELETE_FAILED: iam-policy.json lacks an action", ("delete it",))]
-
-
-def cloud_without() -> Any:  # noqa: ANN401 - a client
-    """A client of Step Functions that knows no state machine."""
-    missing = ClientError({"Error": {"Code": "StateMachineDoesNotExist"}}, "ListExecutions")
-    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: raise_(missing)))
-
-
-def raise_(error: Exception) -> None:
-    raise error
-
-
-def test_the_statement_names_account_region_stacks_and_the_most_that_it_costs(cloud: Cloud) -> None:
-    text = command.statement(cloud, NAME, len(QUESTIONS), Scale())
-    for part in (ACCOUNT, "eu-west-1", NAME, f"{NAME}-iam", f"{NAME}-toolkit", "nothing costs anything"):
-        assert part in text
-    [cost] = re.findall(r"at most (\d+\.\d\d) US dollars", text)
-    assert 0.1 < float(cost) < 2
-
-
-def test_without_a_terminal_and_without_yes_it_refuses_in_one_sentence(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    answers = io.StringIO(typed)
+    started = Mock(return_value=0)
+    monkeypatch.setattr(answers, "isatty", lambda: terminal)
+    monkeypatch.setattr("sys.stdin", answers)
     monkeypatch.setattr(command, "caller", lambda _stack, **_: cloud)
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    monkeypatch.setattr(command, "_run", lambda *_: pytest.fail("it was started"))
-    assert command.main([]) == 2
-    printed = capsys.readouterr()
-    assert "US dollars" in printed.out
-    assert printed.err == (
-        "Task Scheduler: nothing was started, as there is no terminal to confirm it: set YES=1 to agree beforehand.\n"
-    )
+    monkeypatch.setattr(command, "_run", started)
+    assert command.main(arguments) == code
+    assert started.called is (code == 0)
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("YES\n", 0), ("\n", 2), ("n\n", 2), ("", 2)])
-def test_at_a_terminal_only_a_yes_starts_it(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
-) -> None:
-    terminal = io.StringIO(answer)
-    monkeypatch.setattr(terminal, "isatty", lambda: True)
-    monkeypatch.setattr("sys.stdin", terminal)
-    monkeypatch.setattr(command, "caller", lambda _stack, **_: cloud)
-    monkeypatch.setattr(command, "_run", lambda *_: 0)
-    assert command.main([]) == code
-
-
-def test_with_yes_it_starts_without_a_question(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "caller", lambda _stack, **_: cloud)
-    monkeypatch.setattr(command, "_run", lambda *_: 0)
-    monkeypatch.setattr("sys.stdin", io.StringIO())
-    assert command.main(["--yes"]) == 0
-
-
-def test_a_precondition_that_fails_is_one_sentence_and_nothing_is_started(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(command, "caller", lambda _stack, **_: raise_(PreconditionError("there are no credentials.")))
-    assert command.main(["--yes"]) == 2
-    assert capsys.readouterr() == ("", "Task Scheduler: there are no credentials.\n")
-
-
-def test_an_endpoint_that_may_not_be_aws_is_refused(
+def test_an_endpoint_that_may_not_be_aws_is_rejected(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     assert command.main(["--yes"]) == 2
-    assert "AWS_ENDPOINT_URL is set" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), "AWS_ENDPOINT_URL is set" in err) == ("", 1, True)
 
 
-def test_a_stack_that_could_be_the_operators_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
+def test_a_stack_name_without_the_prefix_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
         command.main(["--stack", "TaskScheduler"])
-    assert ended.value.code == 2
     assert "must begin with TaskSchedulerAccept-" in capsys.readouterr().err

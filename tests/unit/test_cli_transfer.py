@@ -21,7 +21,7 @@ from task_scheduler.client import AsyncClient, Client, Status, Task
 from tests.support.fake_service import TASK_ID, URL, answer, refusal, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 LINE = {"timestamp": "2026-12-01T09:00:00Z", "message": "hello"}
 
@@ -107,13 +107,6 @@ def task(**fields: Any) -> Task:  # noqa: ANN401 - of a task
     )
 
 
-def test_an_import_makes_each_line_a_task_and_again_none(shelf: Shelf, file: Path) -> None:
-    write(file, *({**LINE, "message": {"n": number}} for number in range(100)))
-    for _ in range(2):
-        assert run("import", str(file), "--json").stdout == '{"imported": 100, "refused": 0}\n'
-        assert sorted(body["message"]["n"] for body in shelf.tasks.values()) == list(range(100))
-
-
 def test_equal_lines_are_tasks_of_their_own_unless_they_have_one_id(shelf: Shelf, file: Path) -> None:
     other = {"message": "hello", "timestamp": LINE["timestamp"]}
     write(file, LINE, LINE, other, {"id": "a", **LINE}, {"id": "a", **LINE}, {"id": "b", **LINE})
@@ -192,34 +185,6 @@ def test_a_file_that_cannot_be_read_is_named(shelf: Shelf, tmp_path: Path) -> No
     assert shelf.requests == 0
 
 
-def test_an_export_is_what_an_import_takes(shelf: Shelf, file: Path) -> None:
-    """The id aside, which tells lines from one another."""
-    extra = {"tags": {"user": "42"}, "cup": 2}
-    tasks = [
-        shown(message="a\u2028\x9b\x00é", extra=extra),
-        shown(id="b", message=[1, 2.0, None]),
-        shown(id="c", extra={"timezone": "Europe/Berlin", **extra}),
-    ]
-    shelf.pages = [answer({"tasks": tasks[:2], "cursor": "x"}), answer({"tasks": tasks[2:], "cursor": None})]
-    result = run("export", str(file))
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert "Exported 3 tasks" in result.stderr
-    assert len(file.read_text().splitlines()) == 3
-    assert run("import", str(file)).exit_code == 0
-    assert list(shelf.tasks.values()) == [
-        {"timestamp": "2026-12-01T08:00:00.000Z", "message": "a\u2028\x9b\x00é", **extra},
-        {"timestamp": "2026-12-01T08:00:00.000Z", "message": [1, 2.0, None]},
-        {"timestamp": "2026-12-01T09:00:00.000", "timezone": "Europe/Berlin", "message": "hello", **extra},
-    ]
-
-
-def test_an_export_goes_to_standard_output_without_a_file(shelf: Shelf) -> None:
-    shelf.pages = [answer({"tasks": [shown()], "cursor": None})]
-    result = run("export")
-    assert json.loads(result.stdout) == {"id": TASK_ID, "timestamp": "2026-12-01T08:00:00.000Z", "message": "hello"}
-    assert result.stderr == ""
-
-
 def test_an_export_that_fails_leaves_the_file_as_it_was(shelf: Shelf, file: Path) -> None:
     write(file, "the last export")
     shelf.pages = [answer({"tasks": [shown()], "cursor": "x"}), refusal(401, "The secret is wrong.")]
@@ -294,27 +259,3 @@ def test_lines_are_numbered_as_in_the_file(ends: str) -> None:
         (number, row.strip()) for number, row in enumerate(rows, 1) if row.strip()
     ]
     assert found[-1].end == len(data)
-
-
-def test_a_line_comes_as_soon_as_it_is_there() -> None:
-    """Not when some buffer is full: whoever writes the pipe may be slow."""
-
-    class Slow(io.RawIOBase):
-        def __init__(self) -> None:
-            self.pieces: Iterator[bytes] = iter([b"one\n", b"two", b"\n"])
-            self.given = 0
-
-        def readable(self) -> bool:
-            return True
-
-        def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - of bytes
-            piece = next(self.pieces, b"")
-            self.given += 1
-            buffer[: len(piece)] = piece
-            return len(piece)
-
-    slow = Slow()
-    found = jsonl.read_lines(io.BufferedReader(slow))
-    assert next(found).data == b"one\n"
-    assert slow.given == 1
-    assert next(found).data == b"two\n"

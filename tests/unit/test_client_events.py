@@ -1,7 +1,5 @@
 """The clients on the event stream: whatever cuts it, each event comes once and in order."""
 
-import gc
-
 import httpx
 import pytest
 
@@ -14,43 +12,18 @@ from task_scheduler.client import (
     UnreachableError,
 )
 from tests.support.fake_service import (
-    SECRET,
     URL,
     Answer,
     Kind,
+    Scripted,
     Stream,
-    Synchronous,
     answer,
     frame,
-    position,
     refusal,
 )
 
 CUT = httpx.ReadError("cut")
 RETRY = b"retry: 250\n:sse-handshake\n"
-
-
-def test_a_follower_starts_now_and_asks_for_a_stream(kind: Kind) -> None:
-    scripted = kind(Stream(RETRY, position(7), frame(8)))
-    [event] = scripted.events(1)
-    assert (event.sequence, event.task_id, event.message) == (8, "task 8", {"n": 8})
-    [request] = scripted.service.requests
-    assert str(request.url) == f"{URL}/events"
-    assert (request.headers["accept"], request.headers["x-pd-secret"]) == ("text/event-stream", SECRET)
-    assert "last-event-id" not in request.headers
-
-
-@pytest.mark.parametrize("after", [0, 41])
-def test_a_follower_starts_after_a_position(kind: Kind, after: int) -> None:
-    scripted = kind(Stream(frame(42)))
-    assert [event.sequence for event in scripted.events(1, after)] == [42]
-    assert scripted.service.sent("last-event-id") == [str(after)]
-
-
-def test_a_cut_before_the_first_event_loses_nothing(kind: Kind) -> None:
-    scripted = kind(Stream(RETRY, position(7), CUT), Stream(frame(8)))
-    assert [event.sequence for event in scripted.events(1)] == [8]
-    assert scripted.service.sent("last-event-id") == [None, "7"]
 
 
 def test_a_cut_within_an_event_repeats_none_and_loses_none(kind: Kind) -> None:
@@ -62,23 +35,9 @@ def test_a_cut_within_an_event_repeats_none_and_loses_none(kind: Kind) -> None:
         assert scripted.service.sent("last-event-id") == ["0", "1"]
 
 
-def test_what_is_repeated_is_dropped(kind: Kind) -> None:
+def test_repeated_events_are_dropped(kind: Kind) -> None:
     scripted = kind(Stream(frame(1), frame(3), frame(2), frame(3), CUT), Stream(frame(1), frame(3), frame(4)))
     assert [event.sequence for event in scripted.events(3, 0)] == [1, 3, 4]
-
-
-def test_long_polls_follow_one_another(kind: Kind) -> None:
-    """As on AWS: each ends after its events, or with a comment."""
-    polls = [
-        Stream(b"retry: 250\n", position(5), b":sse-handshake\n"),
-        Stream(b"retry: 250\n:sse-handshake\n"),
-        Stream(b"retry: 250\n", frame(6), frame(7), b":sse-handshake\n"),
-        Stream(b"retry: 250\n", frame(8), b":sse-handshake\n"),
-    ]
-    scripted = kind(*polls)
-    assert [event.sequence for event in scripted.events(3)] == [6, 7, 8]
-    assert scripted.service.sent("last-event-id") == [None, "5", "5", "7"]
-    assert scripted.service.pauses == [0.25, 0.25, 0.25]
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(b"0", 0.05), (b"1000", 1), (b"86400000", 30), (b"soon", 0.25)])
@@ -103,7 +62,7 @@ def test_pauses_grow_to_30_s_and_begin_again_after_a_sign_of_life(kind: Kind) ->
     assert scripted.service.pauses == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30, 30, 0.25, 3.5]
 
 
-def test_who_follows_is_told_of_cuts_and_not_of_ends(kind: Kind) -> None:
+def test_the_callback_gets_errors_and_not_ends_of_the_stream(kind: Kind) -> None:
     told: list[tuple[TaskSchedulerError, float]] = []
     scripted = kind(httpx.ConnectError("no"), Stream(frame(1)), refusal(503, "Not now."), Stream(frame(2)))
     scripted.events(2, 0, dropped=lambda why, pause: told.append((why, pause)))
@@ -114,7 +73,7 @@ def test_who_follows_is_told_of_cuts_and_not_of_ends(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_refusal_ends_the_stream(kind: Kind, status: int) -> None:
+def test_a_client_error_ends_the_stream(kind: Kind, status: int) -> None:
     scripted = kind(Stream(frame(1)), refusal(status, "No."))
     with pytest.raises(ApiError, match="No") as caught:
         scripted.events(2, 0)
@@ -134,7 +93,7 @@ def test_a_refusal_ends_the_stream(kind: Kind, status: int) -> None:
         Stream(b"event: position\ndata: here\n\n"),
     ],
 )
-def test_a_stream_of_something_else_is_told_as_that(kind: Kind, strange: Answer) -> None:
+def test_a_stream_of_another_service_raises_unexpected_answer(kind: Kind, strange: Answer) -> None:
     scripted = kind(strange)
     with pytest.raises(UnexpectedResponseError, match=r"[iI]s the URL right"):
         scripted.events(1)
@@ -146,24 +105,9 @@ def test_events_of_other_kinds_and_empty_ones_are_passed_over(kind: Kind) -> Non
     assert [event.sequence for event in scripted.events(1, 0)] == [1]
 
 
-def test_a_log_that_begins_anew_is_followed_from_its_position(kind: Kind) -> None:
-    """The service answers a position beyond its end with its own: the data was replaced by another."""
-    scripted = kind(Stream(position(3), frame(4)))
-    assert [event.sequence for event in scripted.events(1, 1_000)] == [4]
-
-
 def test_leaving_the_loop_closes_the_connection(kind: Kind) -> None:
     response = Stream(frame(1), frame(2))
     assert len(kind(response).events(1, 0)) == 1
-    assert response.closed
-
-
-def test_leaving_a_plain_loop_closes_the_connection_too() -> None:
-    response = Stream(frame(1), frame(2))
-    for event in Synchronous(response).client.events(0):
-        assert event.sequence == 1
-        break
-    gc.collect()
     assert response.closed
 
 
@@ -176,7 +120,7 @@ def test_lines_end_where_the_standard_says(kind: Kind) -> None:
 
 def test_a_dead_connection_is_noticed() -> None:
     """A comment comes every 15 s, on AWS every 22 s: a minute without one means that there is nobody."""
-    scripted = Synchronous(Stream(frame(1)), timeout=5)
+    scripted = Scripted(Stream(frame(1)), timeout=5)
     scripted.events(1, 0)
     assert scripted.service.requests[0].extensions["timeout"] == {"connect": 5, "read": 60, "write": 5, "pool": 5}
 

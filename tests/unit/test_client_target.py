@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from task_scheduler.client import Client, UnreachableError
-from tests.support.fake_service import SECRET, URL, Kind, Synchronous, answer
+from tests.support.fake_service import SECRET, URL, Kind, Scripted, answer
 
 HEALTH = answer({"status": "ok", "version": "0.1.0"})
 
@@ -30,7 +30,7 @@ def test_what_is_not_given_comes_from_the_environment(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TASK_SCHEDULER_URL", URL)
     monkeypatch.setenv("TASK_SCHEDULER_SECRET", SECRET)
     for given, sent in ((None, SECRET), ("", None), ("another", "another")):
-        scripted = Synchronous(HEALTH)
+        scripted = Scripted(HEALTH)
         with Client(secret=given, transport=httpx.MockTransport(scripted.service)) as client:
             client.health()
             assert client.url == URL

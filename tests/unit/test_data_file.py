@@ -66,7 +66,7 @@ def test_a_file_with_hard_links_is_rejected_and_left_alone(tmp_path: Path) -> No
     assert stored(data) == 1
 
 
-def test_memory_is_no_file() -> None:
+def test_a_database_in_memory_is_rejected() -> None:
     with pytest.raises(DataFileError, match="lose every task"):
         DataFile(Path(":memory:")).open()
 
@@ -128,12 +128,8 @@ def test_a_restored_backup_takes_the_place_of_the_file_and_of_its_log(tmp_path: 
     assert data.stat().st_mode & 0o777 == 0o600
     assert {file.name for file in tmp_path.iterdir()} >= {"tasks.db", kept.name, "backup.db"}
     assert not [file for file in tmp_path.iterdir() if "restoring" in file.name]
-
-
-def test_a_backup_is_restored_where_there_is_no_file(tmp_path: Path) -> None:
-    write(tmp_path / "backup.db", 1, 2)
-    assert restore(tmp_path / "backup.db", tmp_path / "tasks.db") is None
-    assert stored(tmp_path / "tasks.db") == 2
+    assert restore(backup, tmp_path / "new.db") is None
+    assert stored(tmp_path / "new.db") == 1
 
 
 @pytest.mark.parametrize("kind", ["absent", "no database", "another program's", "damaged", "the file itself", "in use"])

@@ -1,4 +1,4 @@
-"""GET /health says what is wrong, to anybody; and how long each answer takes is noted."""
+"""GET /health reports what is wrong, to anybody; and the latency of each response is measured."""
 
 import asyncio
 import json
@@ -11,56 +11,44 @@ from task_scheduler.api.request import Request
 from task_scheduler.api.routes import Context
 from task_scheduler.engine import Health
 from task_scheduler.metrics import Metric
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import memory_engine
 from tests.support.observations import Observations
 
 
-@pytest.fixture
-def engine() -> MemoryEngine:
-    return MemoryEngine()
+@pytest.mark.parametrize(
+    ("health", "status", "body"),
+    [
+        (Health(), 200, {"status": "ok"}),
+        (Health(warnings=["A webhook is behind."]), 200, {"status": "degraded", "warnings": ["A webhook is behind."]}),
+        (
+            Health(["The disk is full.", "Tasks are overdue."], ["A webhook is behind."]),
+            503,
+            {
+                "status": "failing",
+                "errors": ["The disk is full.", "Tasks are overdue."],
+                "warnings": ["A webhook is behind."],
+            },
+        ),
+    ],
+)
+def test_health_has_every_error_and_warning(health: Health, status: int, body: dict[str, object]) -> None:
+    engine = memory_engine()
+    engine.health = health
+    api = Api(Context(engine, streams=False), secrets=lambda: ["a secret"], metrics=Observations())
+    response = asyncio.run(api.handle(Request("GET", "/health")))
+    assert isinstance(response.body, bytes)
+    assert (response.status, json.loads(response.body)) == (status, body | {"version": __version__})
 
 
-@pytest.fixture
-def observations() -> Observations:
-    return Observations()
-
-
-@pytest.fixture
-def api(engine: MemoryEngine, observations: Observations) -> Api:
-    """An API whose stopwatch shows a quarter of a second more each time."""
+def test_the_latency_of_every_response_is_measured_also_of_rejections() -> None:
+    observations = Observations()
     seconds = iter(range(100))
-    return Api(
-        Context(engine, streams=False),
+    api = Api(
+        Context(memory_engine(), streams=False),
         secrets=lambda: ["a secret"],
         metrics=observations,
         stopwatch=lambda: next(seconds) / 4,
     )
-
-
-def health(api: Api) -> tuple[int, object]:
-    answer = asyncio.run(api.handle(Request("GET", "/health")))
-    assert isinstance(answer.body, bytes)
-    return answer.status, json.loads(answer.body)
-
-
-def test_a_service_that_is_well_says_so(api: Api) -> None:
-    assert health(api) == (200, {"status": "ok", "version": __version__})
-
-
-def test_one_that_fails_says_what_is_wrong_with_503(api: Api, engine: MemoryEngine) -> None:
-    engine.health = Health(["The disk is full.", "Tasks are overdue."], ["A webhook is behind."])
-    body = {"status": "failing", "version": __version__, "errors": ["The disk is full.", "Tasks are overdue."]}
-    assert health(api) == (503, body | {"warnings": ["A webhook is behind."]})
-
-
-def test_one_that_accepts_and_emits_is_degraded_at_most(api: Api, engine: MemoryEngine) -> None:
-    engine.health = Health(warnings=["A webhook is behind."])
-    body = {"status": "degraded", "version": __version__, "warnings": ["A webhook is behind."]}
-    assert health(api) == (200, body)
-
-
-def test_every_answer_is_timed_also_one_that_refuses(api: Api, observations: Observations) -> None:
-    health(api)
-    for method in ("GET", "PUT"):
-        asyncio.run(api.handle(Request(method, "/tasks")))
+    for method, path in (("GET", "/health"), ("GET", "/tasks"), ("PUT", "/tasks")):
+        asyncio.run(api.handle(Request(method, path)))
     assert observations.spans == {Metric.LATENCY: [0.25, 0.25, 0.25]}

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 import pytest
 
-import task_scheduler
-
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCKS: Final = ("deploy", "dev", "lambda", "node", "run", "uv")
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -93,12 +91,6 @@ def test_what_deploys_has_all_that_the_functions_carry_and_nothing_of_the_tests(
     assert not {"pytest", "ministack", "moto", "cdk-preflight", "cdk-nag"} & pins("deploy").keys()
 
 
-@pytest.mark.parametrize(("one", "other"), [("lambda", "run"), ("deploy", "run")])
-def test_locks_that_share_an_environment_agree(one: str, other: str) -> None:
-    shared = pins(one).keys() & pins(other).keys()
-    assert {name: pins(one)[name] for name in shared} == {name: pins(other)[name] for name in shared}
-
-
 def test_every_requirement_that_people_wrote_is_locked_as_they_wrote_it() -> None:
     for name in (*LOCKS, "docs"):
         written = (ROOT / "requirements" / f"{name}.in").read_text().splitlines()
@@ -108,13 +100,6 @@ def test_every_requirement_that_people_wrote_is_locked_as_they_wrote_it() -> Non
             if found := re.match(r"([A-Za-z0-9_.-]+)(?:\[.*\])?(?:==([0-9.]+)(?: |$))?", requirement):
                 versions = pins("dev" if name == "docs" else name)[found[1].lower().replace("_", "-")]
                 assert found[2] is None or versions == {found[2]}
-
-
-def test_the_version_is_written_once() -> None:
-    assert "version" in PROJECT["project"]["dynamic"]
-    assert "version" not in PROJECT["project"]
-    assert "version" not in json.loads((ROOT / "package.json").read_text())
-    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev0)?", task_scheduler.__version__)
 
 
 def test_the_oldest_python_is_the_same_everywhere() -> None:

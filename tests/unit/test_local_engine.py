@@ -5,17 +5,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from task_scheduler.engine import (
-    MAX_PAGE_BYTES,
     OVERDUE_MS,
     Health,
-    TaskNotFoundError,
     TaskQuery,
     TooLateError,
     UnavailableError,
@@ -29,6 +27,8 @@ from task_scheduler.task import Status, Task
 from tests.support.observations import Observations
 
 Read = TypeVar("Read")
+
+pytestmark = pytest.mark.anyio
 
 NOW_MS = 1_795_300_000_000
 DAY_MS = 86_400_000
@@ -75,488 +75,299 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path / "tasks.db")
 
 
+@pytest.fixture
+async def engine(desk: Desk) -> AsyncIterator[LocalEngine]:
+    """The engine of the desk, open for the whole test."""
+    async with desk.open() as opened:
+        yield opened
+
+
 def task(number: int = 1, *, due_ms: int = NOW_MS + 1_000, size: int = 0) -> Task:
     event = f'{{"id":"{number}","timestamp":"","message":"{"x" * size}"}}'
     return Task(id=str(number), due_ms=due_ms, payload=event, created_ms=NOW_MS)
 
 
-def test_a_task_is_emitted_at_its_millisecond_and_not_before(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            await engine.schedule(task())
-            assert await desk.at(NOW_MS + 999) == []
-            assert await desk.at(NOW_MS + 1_000) == ["1"]
-            assert await desk.at(NOW_MS + 2_000) == ["1"]
-            (event,) = await engine.events(after=0, limit=10)
-            assert (event.sequence, event.emitted_ms, event.payload) == (1, NOW_MS + 1_000, task().payload)
-            emitted = await engine.get("1")
-            assert (emitted.status, emitted.ended_ms) == (Status.EMITTED, NOW_MS + 1_000)
-            assert desk.observations.spans[Metric.LATENESS] == [0]
-
-    asyncio.run(scenario())
+async def test_a_task_is_emitted_at_its_millisecond_and_not_before(desk: Desk, engine: LocalEngine) -> None:
+    await engine.schedule(task())
+    assert await desk.at(NOW_MS + 999) == []
+    assert await desk.at(NOW_MS + 1_000) == ["1"]
+    assert await desk.at(NOW_MS + 2_000) == ["1"]
+    (event,) = await engine.events(after=0, limit=10)
+    assert (event.sequence, event.emitted_ms, event.payload) == (1, NOW_MS + 1_000, task().payload)
+    emitted = await engine.get("1")
+    assert (emitted.status, emitted.ended_ms) == (Status.EMITTED, NOW_MS + 1_000)
+    assert desk.observations.spans[Metric.LATENESS] == [0]
 
 
-def test_the_loop_wakes_up_by_itself_when_a_task_falls_due(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with LocalEngine(tmp_path / "tasks.db", now_ms=system_ms, metrics=Observations()) as engine:
-            await engine.schedule(task(1, due_ms=engine.now_ms() + 50))
-            assert await engine.wait_for_events(after=0, seconds=30)
-
-    asyncio.run(scenario())
-
-
-async def _taken(desk: Desk, ahead_ms: int = 3, number: int = 1) -> LocalEngine:
+async def _commit_ahead(desk: Desk, ahead_ms: int = 3, number: int = 1) -> None:
     """Schedule a task that falls due in a moment, and wait until it was written down for then."""
     desk.clock.ms = task(number).due_ms - ahead_ms
     await desk.engine.schedule(task(number))
     assert await desk.at(desk.clock.ms) == []
     assert desk.engine._reader.position() == number  # noqa: SLF001 - it cannot be seen from outside
-    return desk.engine
 
 
-def test_what_falls_due_in_a_moment_is_on_the_disk_and_not_emitted_yet(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open():
-            engine = await _taken(desk)
-            assert await engine.position() == 0
-            assert await engine.events_before(10, limit=10) == []
-            assert not await engine.wait_for_events(after=0, seconds=0.01)
-            assert Metric.LATENESS not in desk.observations.spans
-            with pytest.raises(TooLateError):
-                await engine.cancel("1")
-            with pytest.raises(TooLateError):
-                await engine.reschedule("1", lambda task: task)
-            assert await desk.at(NOW_MS + 999) == []
-            assert await desk.at(NOW_MS + 1_000) == ["1"]
-            assert [event.emitted_ms for event in await engine.events_before(10, limit=10)] == [NOW_MS + 1_000]
-            assert desk.observations.spans[Metric.LATENESS] == [0]
-
-    asyncio.run(scenario())
+async def test_a_task_that_is_committed_ahead_of_its_due_time_is_not_visible_as_emitted(
+    desk: Desk, engine: LocalEngine
+) -> None:
+    await _commit_ahead(desk)
+    assert await engine.position() == 0
+    assert await engine.events_before(10, limit=10) == []
+    assert not await engine.wait_for_events(after=0, seconds=0.01)
+    assert Metric.LATENESS not in desk.observations.spans
+    with pytest.raises(TooLateError):
+        await engine.cancel("1")
+    with pytest.raises(TooLateError):
+        await engine.reschedule("1", lambda task: task)
+    assert await desk.at(NOW_MS + 999) == []
+    assert await desk.at(NOW_MS + 1_000) == ["1"]
+    assert [event.emitted_ms for event in await engine.events_before(10, limit=10)] == [NOW_MS + 1_000]
+    assert desk.observations.spans[Metric.LATENESS] == [0]
 
 
-def test_what_was_taken_by_a_process_that_ended_is_emitted_once_and_not_early(
+async def test_a_task_committed_ahead_is_emitted_once_and_not_early_after_a_restart(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("task_scheduler.local.store.STAGE_AHEAD_MS", 400)  # to open the file takes a part of that
 
-    async def scenario() -> None:
-        async with desk.open():
-            await _taken(desk, ahead_ms=400)
-        began = time.monotonic()
-        async with desk.open() as engine:
-            assert time.monotonic() - began >= 0.4
-            assert await engine.position() == 1
-            assert await desk.at(NOW_MS + 5_000) == ["1"]
-
-    asyncio.run(scenario())
+    async with desk.open():
+        await _commit_ahead(desk, ahead_ms=400)
+    began = time.monotonic()
+    async with desk.open() as engine:
+        assert time.monotonic() - began >= 0.4
+        assert await engine.position() == 1
+        assert await desk.at(NOW_MS + 5_000) == ["1"]
 
 
-def test_a_task_that_comes_while_another_is_taken_goes_out_after_it_and_not_later(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open():
-            engine = await _taken(desk)
-            await engine.schedule(task(2, due_ms=NOW_MS))
-            assert await desk.at(desk.clock.ms) == []
-            assert await desk.at(NOW_MS + 1_000) == ["1", "2"]
-            emitted = await engine.events(after=0, limit=10)
-            assert [event.emitted_ms for event in emitted] == [NOW_MS + 1_000] * 2
-
-    asyncio.run(scenario())
+async def test_an_overdue_task_is_emitted_right_after_one_committed_ahead(desk: Desk, engine: LocalEngine) -> None:
+    await _commit_ahead(desk)
+    await engine.schedule(task(2, due_ms=NOW_MS))
+    assert await desk.at(desk.clock.ms) == []
+    assert await desk.at(NOW_MS + 1_000) == ["1", "2"]
+    emitted = await engine.events(after=0, limit=10)
+    assert [event.emitted_ms for event in emitted] == [NOW_MS + 1_000] * 2
 
 
-def test_a_clock_that_is_set_back_holds_nothing_that_was_taken(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open():
-            engine = await _taken(desk)
-            desk.clock.ms -= 3_600_000
-            assert await engine.wait_for_events(after=0, seconds=30)
-            await engine.schedule(task(2, due_ms=desk.clock.ms))
-            assert await desk.at(desk.clock.ms) == ["1", "2"]
-            assert (await engine.get("2")).ended_ms == desk.clock.ms
-
-    asyncio.run(scenario())
+async def test_a_clock_set_back_does_not_delay_a_task_committed_ahead(desk: Desk, engine: LocalEngine) -> None:
+    await _commit_ahead(desk)
+    desk.clock.ms -= 3_600_000
+    assert await engine.wait_for_events(after=0, seconds=30)
+    await engine.schedule(task(2, due_ms=desk.clock.ms))
+    assert await desk.at(desk.clock.ms) == ["1", "2"]
+    assert (await engine.get("2")).ended_ms == desk.clock.ms
 
 
-def test_a_new_webhook_gets_what_was_taken_and_not_emitted_yet(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open():
-            engine = await _taken(desk)
-            position = await engine.open_webhook("https://a.example")
-            await desk.at(NOW_MS + 1_000)
-            assert [event.task_id for event in await engine.events(after=position, limit=10)] == ["1"]
-
-    asyncio.run(scenario())
+async def test_a_new_webhook_gets_a_task_committed_ahead(desk: Desk, engine: LocalEngine) -> None:
+    await _commit_ahead(desk)
+    position = await engine.open_webhook("https://a.example")
+    await desk.at(NOW_MS + 1_000)
+    assert [event.task_id for event in await engine.events(after=position, limit=10)] == ["1"]
 
 
-async def _looked_up(engine: LocalEngine, number: int) -> bool:
+async def _get_shows_it(engine: LocalEngine, number: int) -> bool:
     return (await engine.get(str(number))).status is Status.EMITTED
 
 
-async def _listed(engine: LocalEngine, number: int) -> bool:
+async def _list_has_it(engine: LocalEngine, number: int) -> bool:
     page = await engine.tasks(TaskQuery(status=Status.EMITTED), limit=20)
     return str(number) in {task.id for task in page.tasks}
 
 
-async def _no_longer_listed(engine: LocalEngine, number: int) -> bool:
+async def _scheduled_list_lacks_it(engine: LocalEngine, number: int) -> bool:
     page = await engine.tasks(TaskQuery(status=Status.SCHEDULED), limit=20)
     return str(number) not in {task.id for task in page.tasks}
 
 
-@pytest.mark.parametrize("tells", [_looked_up, _listed, _no_longer_listed])
-def test_reader_sees_an_emission_not_before_its_time(
+@pytest.mark.parametrize("tells", [_get_shows_it, _list_has_it, _scheduled_list_lacks_it])
+async def test_no_response_shows_an_emission_before_the_due_time(
     tmp_path: Path, tells: Callable[[LocalEngine, int], Awaitable[bool]]
 ) -> None:
     """By the system's clock, asked again and again until it does."""
-
-    async def scenario() -> None:
-        async with LocalEngine(tmp_path / "tasks.db", now_ms=system_ms, metrics=Observations()) as engine:
-            for number in range(10):
-                due_ms = engine.now_ms() + 20
-                await engine.schedule(task(number, due_ms=due_ms))
-                while not await tells(engine, number):
-                    pass
-                assert system_ms() >= due_ms
-
-    asyncio.run(scenario())
+    async with LocalEngine(tmp_path / "tasks.db", now_ms=system_ms, metrics=Observations()) as engine:
+        for number in range(10):
+            due_ms = engine.now_ms() + 20
+            await engine.schedule(task(number, due_ms=due_ms))
+            while not await tells(engine, number):
+                pass
+            assert system_ms() >= due_ms
 
 
-def test_overdue_tasks_are_emitted_after_a_restart_soonest_first_and_once(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            for number in (3, 1, 2):
-                await engine.schedule(task(number, due_ms=NOW_MS + number * 1_000))
-        desk.clock.ms += 1_000_000
-        for _ in range(2):
-            async with desk.open():
-                assert await desk.at(desk.clock.ms) == ["1", "2", "3"]
-
-    asyncio.run(scenario())
+async def test_overdue_tasks_are_emitted_after_a_restart_soonest_first_and_once(desk: Desk) -> None:
+    async with desk.open() as engine:
+        for number in (3, 1, 2):
+            await engine.schedule(task(number, due_ms=NOW_MS + number * 1_000))
+    desk.clock.ms += 1_000_000
+    for _ in range(2):
+        async with desk.open():
+            assert await desk.at(desk.clock.ms) == ["1", "2", "3"]
 
 
-def test_a_cancelled_task_is_never_emitted_and_an_emitted_one_never_cancelled(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            await engine.schedule(task(1))
-            await engine.schedule(task(2))
-            for _ in range(2):
-                assert (await engine.cancel("1")).status is Status.CANCELLED
-            assert await desk.at(NOW_MS + 1_000) == ["2"]
-            with pytest.raises(TooLateError, match="already emitted at"):
-                await engine.cancel("2")
-            with pytest.raises(TaskNotFoundError):
-                await engine.cancel("3")
-            assert desk.observations.counts[Metric.CANCELLED] == 1
+async def test_calls_that_come_together_share_a_commit(engine: LocalEngine) -> None:
+    commits = 0
+    transaction = engine._written.transaction  # noqa: SLF001 - a commit cannot be seen from outside
 
-    asyncio.run(scenario())
+    def counted():  # type: ignore[no-untyped-def]  # noqa: ANN202 - the same as what it wraps
+        nonlocal commits
+        commits += 1
+        return transaction()
+
+    engine._written.transaction = counted  # type: ignore[method-assign]  # noqa: SLF001 - the same
+    await asyncio.gather(*(engine.schedule(task(number)) for number in range(500)))
+    assert commits < 100
 
 
-def test_cancels_that_race_the_due_instant_agree_with_the_log(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            for number in range(200):
-                await engine.schedule(task(number))
-
-            async def cancel(number: int) -> bool:
-                if number == 100:
-                    desk.clock.ms = NOW_MS + 1_000
-                try:
-                    await engine.cancel(str(number))
-                except TooLateError:
-                    return False
-                return True
-
-            answers = await asyncio.gather(*map(cancel, range(200)))
-            logged = set(await desk.at(NOW_MS + 1_000))
-            assert logged == {str(number) for number, cancelled in enumerate(answers) if not cancelled}
-
-    asyncio.run(scenario())
+async def test_a_full_disk_rejects_new_tasks_and_loses_none(desk: Desk, engine: LocalEngine) -> None:
+    await engine.schedule(task(1))
+    engine._written._connection.execute("PRAGMA max_page_count = 20")  # noqa: SLF001 - a disk of 80 kB
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        await engine.schedule(task(2, size=100_000))
+    assert await engine.check_health() == Health(
+        ["The data file cannot be written, so no task is accepted or emitted."], []
+    )
+    engine._written._connection.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001 - room again
+    await engine.schedule(task(3, size=100_000))
+    assert await engine.check_health() == Health([], [])
+    assert await desk.at(NOW_MS + 1_000) == ["1", "3"]
+    assert desk.observations.counts == {Metric.SCHEDULED: 2, Metric.EMITTED: 2}
 
 
-def test_calls_that_come_together_share_a_commit(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            commits = 0
-            transaction = engine._written.transaction  # noqa: SLF001 - a commit cannot be seen from outside
-
-            def counted():  # type: ignore[no-untyped-def]  # noqa: ANN202 - the same as what it wraps
-                nonlocal commits
-                commits += 1
-                return transaction()
-
-            engine._written.transaction = counted  # type: ignore[method-assign]  # noqa: SLF001 - the same
-            await asyncio.gather(*(engine.schedule(task(number)) for number in range(500)))
-            assert commits < 100
-
-    asyncio.run(scenario())
+async def test_overdue_tasks_are_reported_by_the_health_check(desk: Desk, engine: LocalEngine) -> None:
+    await engine.schedule(task(1))
+    engine._written._connection.execute("PRAGMA query_only = ON")  # noqa: SLF001 - a disk that was unplugged
+    desk.clock.ms = task(1).due_ms + OVERDUE_MS
+    assert not any("overdue" in failure for failure in (await engine.check_health()).failures)
+    desk.clock.ms += 1
+    assert "Tasks are overdue: one was due at 2026-11-21T22:26:41.000Z." in (await engine.check_health()).failures
 
 
-def test_a_full_disk_refuses_new_tasks_and_loses_none(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            await engine.schedule(task(1))
-            engine._written._connection.execute("PRAGMA max_page_count = 20")  # noqa: SLF001 - a disk of 80 kB
-            with pytest.raises(UnavailableError, match="cannot be written"):
-                await engine.schedule(task(2, size=100_000))
-            assert await engine.check_health() == Health(
-                ["The data file cannot be written, so no task is accepted or emitted."], []
-            )
-            engine._written._connection.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001 - room again
-            await engine.schedule(task(3, size=100_000))
-            assert await engine.check_health() == Health([], [])
-            assert await desk.at(NOW_MS + 1_000) == ["1", "3"]
-            assert desk.observations.counts == {Metric.SCHEDULED: 2, Metric.EMITTED: 2}
-
-    asyncio.run(scenario())
+async def test_a_webhook_that_is_behind_is_reported_by_the_health_check(desk: Desk, engine: LocalEngine) -> None:
+    for url in ("https://a.example", "https://b.example"):
+        await engine.open_webhook(url)
+    await engine.schedule(task(1))
+    await desk.at(NOW_MS + 1_000)
+    [event] = await engine.events(after=0, limit=1)
+    await engine.advance_webhook("https://a.example", event, None)
+    behind = "1 of 2 webhooks did not accept a message for more than a minute."
+    desk.clock.ms += OVERDUE_MS
+    assert await engine.check_health() == Health([], [])
+    desk.clock.ms += 1
+    assert await engine.check_health() == Health([], [behind])
 
 
-def test_what_is_overdue_is_told(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            await engine.schedule(task(1))
-            engine._written._connection.execute("PRAGMA query_only = ON")  # noqa: SLF001 - a disk that was unplugged
-            desk.clock.ms = task(1).due_ms + OVERDUE_MS
-            assert not any("overdue" in failure for failure in (await engine.check_health()).failures)
-            desk.clock.ms += 1
-            assert (
-                "Tasks are overdue: one was due at 2026-11-21T22:26:41.000Z." in (await engine.check_health()).failures
-            )
-
-    asyncio.run(scenario())
-
-
-def test_webhooks_that_take_nothing_are_told(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            for url in ("https://a.example", "https://b.example"):
-                await engine.open_webhook(url)
-            await engine.schedule(task(1))
-            await desk.at(NOW_MS + 1_000)
-            [event] = await engine.events(after=0, limit=1)
-            await engine.advance_webhook("https://a.example", event, None)
-            behind = "1 of 2 webhooks did not accept a message for more than a minute."
-            desk.clock.ms += OVERDUE_MS
-            assert await engine.check_health() == Health([], [])
-            desk.clock.ms += 1
-            assert await engine.check_health() == Health([], [behind])
-
-    asyncio.run(scenario())
+async def test_an_event_that_a_webhook_has_not_received_does_not_expire(desk: Desk, engine: LocalEngine) -> None:
+    await engine.open_webhook("https://a.example")
+    for number in (1, 2):
+        await engine.schedule(task(number))
+    assert await desk.at(NOW_MS + 2_000) == ["1", "2"]
+    first, second = await engine.events(after=0, limit=2)
+    await engine.advance_webhook("https://a.example", first, None)
+    desk.clock.ms += 60 * DAY_MS
+    await desk.until(lambda: engine.events(after=0, limit=2), lambda events: len(events) == 1)
+    await engine.schedule(task(3, due_ms=desk.clock.ms + DAY_MS))
+    assert await engine.events(after=0, limit=2) == [second]
+    await engine.advance_webhook("https://a.example", second, None)
+    desk.clock.ms += DAY_MS // 2
+    await desk.until(lambda: engine.events(after=0, limit=2), lambda events: not events)
 
 
-def test_a_reader_behind_an_expired_log_waits_for_the_next_event(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            await engine.schedule(task(1))
-            assert await desk.at(NOW_MS + 1_000) == ["1"]
-            assert await engine.wait_for_events(after=0, seconds=1)
-            desk.clock.ms += 8 * DAY_MS
-            await desk.until(lambda: engine.events(after=0, limit=1), lambda events: not events)
-            await asyncio.sleep(0.05)
-            assert not await engine.wait_for_events(after=0, seconds=0.05)
-            waiting = asyncio.create_task(engine.wait_for_events(after=0, seconds=30))
-            await engine.schedule(task(2, due_ms=desk.clock.ms))
-            await engine.run_due()
-            assert await waiting
-        async with desk.open() as engine:
-            assert await engine.clamp_position(0) == 1
-
-    asyncio.run(scenario())
-
-
-def test_a_loop_over_waiting_and_reading_never_starves_the_others(desk: Desk) -> None:
-    """Whatever the wait returns: here it tells of an event that readers do not see."""
-
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            engine._log._newest = 5  # noqa: SLF001 - as between an expiry and the moment when it is noticed
-
-            async def loop() -> None:
-                while not await engine.events(after=4, limit=1):
-                    await engine.wait_for_events(after=4, seconds=30)
-
-            looping = asyncio.create_task(loop())
-            async with asyncio.timeout(10):
-                for _ in range(100):
-                    await asyncio.sleep(0)
-            looping.cancel()
-
-    asyncio.run(scenario())
+async def test_a_clock_that_jumps_by_years_emits_in_order_and_does_not_stop_expiry(
+    desk: Desk, engine: LocalEngine
+) -> None:
+    dues = {number: NOW_MS + 1_000 + number * 37 % 1_200 for number in range(1_200)}
+    await asyncio.gather(*(engine.schedule(task(number, due_ms=due_ms)) for number, due_ms in dues.items()))
+    desk.clock.ms = NOW_MS + 10 * 365 * DAY_MS
+    await engine.run_due()  # more than fit into a transaction, more than expire at once
+    emitted = [event for after in (0, 1_000) for event in await engine.events(after=after, limit=1_000)]
+    assert [int(event.task_id) for event in emitted] == sorted(dues, key=lambda number: dues[number])
+    desk.clock.ms = NOW_MS + DAY_MS
+    await engine.schedule(task(2_000, due_ms=desk.clock.ms))
+    await engine.run_due()
+    assert (await engine.get("1")).ended_ms == desk.clock.ms
+    desk.clock.ms += 8 * DAY_MS
+    await desk.until(lambda: engine.events(after=0, limit=1), lambda events: not events)
+    desk.clock.ms += 30 * DAY_MS
+    await desk.until(lambda: engine.tasks(TaskQuery(), limit=1), lambda page: not page.tasks)
 
 
-def test_what_a_webhook_has_not_received_does_not_expire(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            await engine.open_webhook("https://a.example")
-            for number in (1, 2):
-                await engine.schedule(task(number))
-            assert await desk.at(NOW_MS + 2_000) == ["1", "2"]
-            first, second = await engine.events(after=0, limit=2)
-            await engine.advance_webhook("https://a.example", first, None)
-            desk.clock.ms += 60 * DAY_MS
-            await desk.until(lambda: engine.events(after=0, limit=2), lambda events: len(events) == 1)
-            await engine.schedule(task(3, due_ms=desk.clock.ms + DAY_MS))
-            assert await engine.events(after=0, limit=2) == [second]
-            await engine.advance_webhook("https://a.example", second, None)
-            desk.clock.ms += DAY_MS // 2
-            await desk.until(lambda: engine.events(after=0, limit=2), lambda events: not events)
-
-    asyncio.run(scenario())
+async def test_pending_tasks_are_counted_again_after_a_restart(desk: Desk) -> None:
+    async with desk.open() as engine:
+        for number in range(1, 6):
+            await engine.schedule(task(number, due_ms=NOW_MS + number * 1_000))
+        await engine.schedule(task(5, due_ms=NOW_MS + 5_000))
+        await engine.cancel("5")
+        await engine.cancel("5")
+        assert desk.observations.gauges == {Metric.PENDING: 4}
+    async with desk.open() as engine:
+        await engine.run_due()  # what is overdue comes before the census, and that before the next turn
+        await engine.run_due()
+        assert desk.observations.gauges == {Metric.PENDING: 4}
+        await desk.at(NOW_MS + 2_000)
+        assert desk.observations.gauges == {Metric.PENDING: 2}
+    assert desk.observations.counts == {Metric.SCHEDULED: 5, Metric.CANCELLED: 1, Metric.EMITTED: 2}
 
 
-def test_a_clock_that_jumped_by_years_and_back_does_not_stop_expiry(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            for number in range(700):  # more than expire at once
-                await engine.schedule(task(number))
-            assert len(await desk.at(NOW_MS + 10 * 365 * DAY_MS)) == 700
-            desk.clock.ms = NOW_MS + DAY_MS
-            await engine.schedule(task(1000, due_ms=desk.clock.ms))
-            await engine.run_due()
-            assert (await engine.get("1")).ended_ms == desk.clock.ms
-            desk.clock.ms += 8 * DAY_MS
-            await desk.until(lambda: engine.events(after=0, limit=1), lambda events: not events)
-            desk.clock.ms += 30 * DAY_MS
-            await desk.until(lambda: engine.tasks(TaskQuery(), limit=1), lambda page: not page.tasks)
-
-    asyncio.run(scenario())
+async def test_a_change_is_counted_although_its_caller_was_cancelled(desk: Desk, engine: LocalEngine) -> None:
+    leaving = asyncio.create_task(engine.schedule(task(1)))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await engine.schedule(task(2))
+    assert desk.observations.counts[Metric.SCHEDULED] == 2
+    assert desk.observations.gauges[Metric.PENDING] == 2
 
 
-def test_what_is_pending_is_known_after_a_restart_and_counted_from_there(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            for number in range(1, 6):
-                await engine.schedule(task(number, due_ms=NOW_MS + number * 1_000))
-            await engine.schedule(task(5, due_ms=NOW_MS + 5_000))
-            await engine.cancel("5")
-            await engine.cancel("5")
-            assert desk.observations.gauges == {Metric.PENDING: 4}
-        async with desk.open() as engine:
-            await engine.run_due()  # what is overdue comes before the census, and that before the next turn
-            await engine.run_due()
-            assert desk.observations.gauges == {Metric.PENDING: 4}
-            await desk.at(NOW_MS + 2_000)
-            assert desk.observations.gauges == {Metric.PENDING: 2}
-        assert desk.observations.counts == {Metric.SCHEDULED: 5, Metric.CANCELLED: 1, Metric.EMITTED: 2}
-
-    asyncio.run(scenario())
-
-
-def test_a_change_counts_though_its_caller_went_away(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            leaving = asyncio.create_task(engine.schedule(task(1)))
-            await asyncio.sleep(0)
-            leaving.cancel()
-            await engine.schedule(task(2))
-            assert desk.observations.counts[Metric.SCHEDULED] == 2
-            assert desk.observations.gauges[Metric.PENDING] == 2
-
-    asyncio.run(scenario())
-
-
-def test_beyond_what_it_can_do_soon_callers_are_refused_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_beyond_the_queue_limit_are_rejected_at_once(
+    desk: Desk, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And those who were not, are served."""
     monkeypatch.setattr("task_scheduler.local.writer._MAX_WAITING", 3)
 
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            await engine.schedule(task(0))
-            disk = threading.Event()
-            taken = threading.Event()
+    await engine.schedule(task(0))
+    disk = threading.Event()
+    taken = threading.Event()
 
-            def wait(_store: TaskStore) -> None:
-                taken.set()
-                disk.wait(30)
+    def wait(_store: TaskStore) -> None:
+        taken.set()
+        disk.wait(30)
 
-            slow = asyncio.create_task(engine._writer.change(wait))  # noqa: SLF001 - nothing else keeps the thread busy
-            await asyncio.to_thread(taken.wait, 30)
-            waiting = [asyncio.create_task(engine.schedule(task(number))) for number in (1, 2, 3)]
-            await asyncio.sleep(0)
-            with pytest.raises(UnavailableError, match="nothing was changed"):
-                await engine.schedule(task(4))
-            with pytest.raises(UnavailableError):
-                await engine.cancel("0")
-            with pytest.raises(UnavailableError):
-                await engine.reschedule("0", lambda task: task)
-            disk.set()
-            await asyncio.gather(slow, *waiting)
-            assert await desk.at(NOW_MS + 1_000) == ["0", "1", "2", "3"]
-
-    asyncio.run(scenario())
+    slow = asyncio.create_task(engine._writer.change(wait))  # noqa: SLF001 - nothing else keeps the thread busy
+    await asyncio.to_thread(taken.wait, 30)
+    waiting = [asyncio.create_task(engine.schedule(task(number))) for number in (1, 2, 3)]
+    await asyncio.sleep(0)
+    with pytest.raises(UnavailableError, match="nothing was changed"):
+        await engine.schedule(task(4))
+    with pytest.raises(UnavailableError):
+        await engine.cancel("0")
+    with pytest.raises(UnavailableError):
+        await engine.reschedule("0", lambda task: task)
+    disk.set()
+    await asyncio.gather(slow, *waiting)
+    assert await desk.at(NOW_MS + 1_000) == ["0", "1", "2", "3"]
 
 
-def test_what_listeners_share_is_never_older_than_what_they_wait_for(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            for number in range(1, 4):
-                await engine.schedule(task(number, due_ms=NOW_MS))
-                assert await engine.wait_for_events(after=number - 1, seconds=30)
-                pages = [await engine.events(after=0, limit=10) for _ in range(2)]
-                assert [[event.task_id for event in page] for page in pages] == [list("123"[:number])] * 2
-                assert [event.sequence for event in await engine.events(after=number - 1, limit=10)] == [number]
-
-    asyncio.run(scenario())
+async def test_a_cached_page_is_never_older_than_the_event_that_was_waited_for(engine: LocalEngine) -> None:
+    for number in range(1, 4):
+        await engine.schedule(task(number, due_ms=NOW_MS))
+        assert await engine.wait_for_events(after=number - 1, seconds=30)
+        pages = [await engine.events(after=0, limit=10) for _ in range(2)]
+        assert [[event.task_id for event in page] for page in pages] == [list("123"[:number])] * 2
+        assert [event.sequence for event in await engine.events(after=number - 1, limit=10)] == [number]
 
 
-def test_pages_of_events_follow_each_other_and_are_bounded_in_bytes(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            for number in range(1, 11):
-                await engine.schedule(task(number, size=190_000))
-            await desk.at(NOW_MS + 1_000)
-            seen: list[int] = []
-            while page := await engine.events(after=seen[-1] if seen else 0, limit=1000):
-                assert sum(len(event.payload) for event in page) <= MAX_PAGE_BYTES + 200_000
-                seen += [event.sequence for event in page]
-            assert seen == list(range(1, 11))
-            assert len(await engine.events(after=0, limit=3)) == 3
-
-    asyncio.run(scenario())
+async def test_a_file_belongs_to_one_process_at_a_time(desk: Desk) -> None:
+    async with desk.open():
+        with pytest.raises(DataFileError, match="in use"):
+            async with desk.open():
+                pass
+    async with desk.open():
+        pass
 
 
-def test_who_waits_for_events_is_let_go_when_the_engine_stops(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open() as engine:
-            assert not await engine.wait_for_events(after=0, seconds=0.01)
-            waiting = asyncio.create_task(engine.wait_for_events(after=0, seconds=60))
-            await asyncio.sleep(0)
-            engine.end_streams()
-            with pytest.raises(UnavailableError):
-                await waiting
-
-    asyncio.run(scenario())
-
-
-def test_a_file_belongs_to_one_process_at_a_time(desk: Desk) -> None:
-    async def scenario() -> None:
-        async with desk.open():
-            with pytest.raises(DataFileError, match="in use"):
-                async with desk.open():
-                    pass
-        async with desk.open():
-            pass
-
-    asyncio.run(scenario())
-
-
-def test_a_file_of_another_program_or_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
-    foreign = tmp_path / "foreign.db"
-    with sqlite3.connect(foreign) as connection:
-        connection.execute("CREATE TABLE bookmarks (url TEXT)")
-    connection.close()
-    text = tmp_path / "text.db"
-    text.write_text("not a database, but a letter to somebody" * 50)
+async def test_a_file_of_a_newer_version_is_rejected_and_left_alone(tmp_path: Path) -> None:
     newer = tmp_path / "newer.db"
     TaskStore.open(newer).close()
-    with sqlite3.connect(newer) as connection:
+    with closing(sqlite3.connect(newer)) as connection:
         connection.execute("PRAGMA user_version = 1000")
-    connection.close()
-    for path, reason in (
-        (foreign, "another program"),
-        (newer, "newer"),
-        (text, "not a database"),
-        (tmp_path, "opened"),
-    ):
-        before = path.read_bytes() if path.is_file() else b""
-        with pytest.raises(DataFileError, match=reason):
-            TaskStore.open(path)
-        assert not path.is_file() or path.read_bytes() == before
+    before = newer.read_bytes()
+    with pytest.raises(DataFileError, match="newer"):
+        TaskStore.open(newer)
+    assert newer.read_bytes() == before

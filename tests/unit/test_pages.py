@@ -1,6 +1,5 @@
 """The pages and their files: what is served is what ships, under the strictest policy that they work with."""
 
-import json
 import re
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ from task_scheduler.api.apigateway import Handler, handler
 from task_scheduler.api.app import Api
 from task_scheduler.api.routes import Context
 from task_scheduler.api.static import ASSETS
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import memory_engine
 from tests.unit.test_gateway import proxied
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -32,7 +31,7 @@ OURS: Final = sorted(file for file in CONSOLE.iterdir() if file.is_file())
 
 @pytest.fixture
 def call() -> Handler:
-    return handler(Api(Context(MemoryEngine(), streams=False), secrets=lambda: ["a secret"]))
+    return handler(Api(Context(memory_engine(), streams=False), secrets=lambda: ["a secret"]))
 
 
 def test_every_file_is_served_and_every_name_is_a_file() -> None:
@@ -87,15 +86,6 @@ def test_the_console_loads_all_of_its_modules_ahead() -> None:
     assert ahead == imported
 
 
-def test_the_pages_come_through_api_gateway_as_they_are(call: Handler) -> None:
-    for path in [*PAGES, *(f"/assets/{name}" for name in ASSETS)]:
-        found = call(proxied("GET", path, headers={}), None)
-        [file] = CONSOLE.rglob(PAGES.get(path, path.rpartition("/")[2]))
-        assert (found["statusCode"], found["isBase64Encoded"]) == (200, False)
-        assert found["body"].encode() == file.read_bytes()
-        assert len(json.dumps(found)) < 6_000_000  # what a function may answer (AWS, Lambda quotas)
-
-
 def test_without_a_slash_at_its_end_the_console_says_where_its_files_are(call: Handler) -> None:
     event = proxied("GET", "/", headers={})
     for seen, start in (
@@ -113,37 +103,3 @@ def test_without_a_slash_at_its_end_the_console_says_where_its_files_are(call: H
     found = call(event, None)
     assert "<base" not in found["body"]
     assert "base-uri 'none'" in found["multiValueHeaders"]["content-security-policy"][0]
-
-
-@pytest.mark.parametrize("name", ["index.html", "nothing.js", "..", "../routes.py", "__init__.py", ""])
-def test_no_other_file_can_be_asked_for(call: Handler, name: str) -> None:
-    found = call(proxied("GET", f"/assets/{name}", headers={}), None)
-    assert found["statusCode"] == 404
-    assert "No route" in found["body"]
-
-
-def test_a_page_that_the_caller_has_is_not_sent_again(call: Handler) -> None:
-    tag = call(proxied("GET", "/assets/console.js", headers={}), None)["multiValueHeaders"]["etag"][0]
-    for known in (tag, f"W/{tag}", f'"another", {tag}', "*"):
-        found = call(proxied("GET", "/assets/console.js", headers={"If-None-Match": known}), None)
-        assert (found["statusCode"], found["body"]) == (304, "")
-        assert found["multiValueHeaders"]["etag"] == [tag]
-    assert call(proxied("GET", "/", headers={"If-None-Match": tag}), None)["statusCode"] == 200
-
-
-def test_the_policies_let_a_page_load_only_what_is_ours(call: Handler) -> None:
-    policies = {
-        path: dict(
-            directive.strip().partition(" ")[::2]
-            for directive in call(proxied("GET", path, headers={}), None)["multiValueHeaders"][
-                "content-security-policy"
-            ][0].split(";")
-        )
-        for path in PAGES
-    }
-    for path, policy in policies.items():
-        assert policy["default-src"] == "'none'"
-        assert {policy[name] for name in ("script-src", "style-src", "connect-src")} == {"'self'"}
-        assert {policy[name] for name in ("form-action", "base-uri", "frame-ancestors")} == {"'none'"}
-        assert policy["img-src"] == ("'self'" if path == "/" else "'self' data:")
-    assert policies["/"]["require-trusted-types-for"] == "'script'"

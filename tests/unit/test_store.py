@@ -1,6 +1,5 @@
 """The file: a list is what a look at every task would give, and a file of an older format loses nothing."""
 
-import asyncio
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,8 +11,6 @@ import pytest
 
 from task_scheduler.engine import TaskQuery, TooLateError
 from task_scheduler.local import schema
-from task_scheduler.local.engine import LocalEngine
-from task_scheduler.local.metrics import PrometheusMetrics
 from task_scheduler.local.schema import DataFileError
 from task_scheduler.local.store import STAGE_AHEAD_MS, TaskStore
 from task_scheduler.task import Status, Task, encode
@@ -28,65 +25,6 @@ def _task(number: int, due_ms: int, status: Status = Status.SCHEDULED, tags: obj
     fields = {"id": task_id, "timestamp": "", "message": "x" * size} | ({} if tags is None else {"tags": tags})
     ended_ms = None if status is Status.SCHEDULED else NOW_MS + number
     return Task(task_id, due_ms, encode(fields), created_ms=NOW_MS, status=status, ended_ms=ended_ms)
-
-
-def _memory() -> TaskStore:
-    return TaskStore.open(Path(":memory:"))
-
-
-def test_a_page_of_large_tasks_is_short_and_the_next_one_goes_on() -> None:
-    with closing(_memory()) as kept:
-        tasks = [_task(number, number // 3, tags={"a": "1"}, size=190_000) for number in range(20)]
-        for task in tasks:
-            kept.insert(task)
-        for query in (TaskQuery(), TaskQuery(status=Status.SCHEDULED), TaskQuery(tag=("a", "1"))):
-            assert len(kept.tasks(query, limit=1_000).tasks) < len(tasks)
-            assert [task.id for task in walk(kept.tasks, query, 1_000)] == expected(tasks, query)
-
-
-def test_readers_see_a_staged_task_as_scheduled_until_it_is_due() -> None:
-    with closing(_memory()) as kept:
-        tasks = [_task(number, NOW_MS - 5 + 2 * number, tags={"a": "1"}) for number in range(15)]
-        for task in tasks:
-            kept.insert(task)
-        staged = kept.stage_due(NOW_MS, limit=1_000)
-        assert {emission.emitted_ms for emission in staged} == {NOW_MS, *range(NOW_MS + 1, NOW_MS + STAGE_AHEAD_MS, 2)}
-        ends = {emission.task_id: emission.emitted_ms for emission in staged}
-        for now_ms in (NOW_MS, NOW_MS + 0.5, NOW_MS + 1, NOW_MS + 4, NOW_MS + STAGE_AHEAD_MS):
-            seen = [
-                replace(task, status=Status.EMITTED, ended_ms=ends[task.id])
-                if ends.get(task.id, now_ms + 1) <= now_ms
-                else task
-                for task in tasks
-            ]
-            assert [kept.get(task.id, now_ms=now_ms) for task in tasks] == seen
-            for status in (None, *Status):
-                for tag in (None, ("a", "1")):
-                    query = TaskQuery(status=status, tag=tag, from_ms=NOW_MS - 3, to_ms=NOW_MS + 20)
-                    pages = walk(partial(kept.tasks, now_ms=now_ms), query, 2)
-                    assert [(task.id, task.status) for task in pages] == [
-                        (task.id, task.status) for task in seen if task.id in expected(seen, query)
-                    ]
-            for task in seen:
-                if task.id in ends and task.status is Status.SCHEDULED:
-                    with pytest.raises(TooLateError, match="already being emitted"):
-                        kept.cancel(task.id, now_ms=now_ms)
-
-
-def test_what_has_expired_leaves_nothing_behind() -> None:
-    """No row of a tag, and no event; the numbers of the log go on."""
-    with closing(_memory()) as kept:
-        for number in range(10):
-            kept.insert(_task(number, 0, tags={"a": "1", "b": "2"}))
-        kept.emit_due(until_ms=NOW_MS, from_ms=NOW_MS, limit=1_000)
-        while kept.expire(tasks_before_ms=NOW_MS + 1, events_before_ms=NOW_MS + 1, limit=3):
-            pass
-        for table in ("task", "tag", "event"):
-            assert kept._connection.execute(f"SELECT * FROM {table}").fetchall() == []  # noqa: S608, SLF001 - a name from above; what is left in the file cannot be seen otherwise
-        assert kept.position() == 10
-        kept.insert(_task(11, 0))
-        kept.emit_due(until_ms=NOW_MS, from_ms=NOW_MS, limit=1_000)
-        assert [event.sequence for event in kept.events(after=0, until=kept.position(), limit=10)] == [11]
 
 
 # Files of the first format, as the first release left them.
@@ -114,7 +52,7 @@ def _first_format(path: Path, tasks: Sequence[Task] = OF_THE_FIRST_FORMAT) -> Pa
     return path
 
 
-def test_a_file_of_the_first_format_opens_and_keeps_everything(tmp_path: Path) -> None:
+def test_a_file_of_the_first_format_keeps_everything_and_its_tasks_are_emitted(tmp_path: Path) -> None:
     path = _first_format(tmp_path / "tasks.db")
     for _ in range(2):
         with closing(TaskStore.open(path)) as kept:
@@ -124,21 +62,44 @@ def test_a_file_of_the_first_format_opens_and_keeps_everything(tmp_path: Path) -
             assert kept.position() == 1
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(schema.MIGRATIONS),)
+    with closing(TaskStore.open(path)) as kept:
+        for until_ms, expected_ids in (
+            (NOW_MS, [EMITTED.id, OVERDUE.id]),
+            (NOW_MS + 1_000, [EMITTED.id, OVERDUE.id, WAITING.id]),
+        ):
+            kept.emit_due(until_ms=until_ms, from_ms=until_ms, limit=10)
+            log = kept.events(after=0, until=kept.position(), limit=10)
+            assert [event.task_id for event in log] == expected_ids
+        assert log[-1].payload == WAITING.payload
 
 
-def test_a_file_of_the_first_format_fires_what_is_in_it(tmp_path: Path) -> None:
-    path = _first_format(tmp_path / "tasks.db")
-
-    async def scenario() -> None:
-        now_ms = NOW_MS
-        async with LocalEngine(path, now_ms=lambda: now_ms, metrics=PrometheusMetrics()) as engine:
-            await engine.run_due()
-            assert [event.task_id for event in await engine.events(after=0, limit=10)] == [EMITTED.id, OVERDUE.id]
-            now_ms += 1_000
-            await engine.run_due()
-            assert [event.payload for event in await engine.events(after=2, limit=10)] == [WAITING.payload]
-
-    asyncio.run(scenario())
+def test_readers_see_a_staged_task_as_scheduled_until_it_is_due() -> None:
+    with closing(TaskStore.open(Path(":memory:"))) as kept:
+        tasks = [_task(number, NOW_MS - 5 + 2 * number, tags={"a": "1"}) for number in range(15)]
+        for task in tasks:
+            kept.insert(task)
+        staged = kept.stage_due(NOW_MS, limit=1_000)
+        assert {emission.emitted_ms for emission in staged} == {NOW_MS, *range(NOW_MS + 1, NOW_MS + STAGE_AHEAD_MS, 2)}
+        ends = {emission.task_id: emission.emitted_ms for emission in staged}
+        for now_ms in (NOW_MS, NOW_MS + 0.5, NOW_MS + 1, NOW_MS + 4, NOW_MS + STAGE_AHEAD_MS):
+            seen = [
+                replace(task, status=Status.EMITTED, ended_ms=ends[task.id])
+                if ends.get(task.id, now_ms + 1) <= now_ms
+                else task
+                for task in tasks
+            ]
+            assert [kept.get(task.id, now_ms=now_ms) for task in tasks] == seen
+            for status in (None, *Status):
+                for tag in (None, ("a", "1")):
+                    query = TaskQuery(status=status, tag=tag, from_ms=NOW_MS - 3, to_ms=NOW_MS + 20)
+                    pages = walk(partial(kept.tasks, now_ms=now_ms), query, 2)
+                    assert [(task.id, task.status) for task in pages] == [
+                        (task.id, task.status) for task in seen if task.id in expected(seen, query)
+                    ]
+            for task in seen:
+                if task.id in ends and task.status is Status.SCHEDULED:
+                    with pytest.raises(TooLateError, match="already being emitted"):
+                        kept.cancel(task.id, now_ms=now_ms)
 
 
 @pytest.mark.parametrize(

