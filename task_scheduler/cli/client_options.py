@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-json_option = click.option("--json", is_flag=True, help="Print JSON for programs, and nothing else.")
+json_option = click.option("--json", is_flag=True, help="Print only JSON, for programs.")
 
 # A person waits: 3 retries take less than 2 s where the connection is refused, and 10 s where nothing responds at all.
 RETRIES: Final = 3
@@ -27,13 +27,13 @@ def client_options(command: Function) -> Function:
         envvar="TASK_SCHEDULER_URL",
         show_envvar=True,
         metavar="URL",
-        help="The service; by default http://127.0.0.1:8000, this machine.",
+        help="URL of the service; by default http://127.0.0.1:8000, this machine.",
     )
     secret = click.option(
         "--secret",
         envvar="TASK_SCHEDULER_SECRET",
         show_envvar=True,
-        help="Its secret. Prefer the variable: others can see a command line.",
+        help="Secret of the service. Prefer the variable: other users can see the command line.",
     )
     return url(secret(command))
 

@@ -34,17 +34,17 @@ class Finding:
     says: str
 
 
-@click.command(short_help="Try a service from end to end, and say what is wrong.")
+@click.command(short_help="Check a service from end to end, and report what is wrong.")
 @click.option(
     "--patience",
     type=click.FloatRange(min=1),
     default=60,
-    help="Seconds that a message may be late before it is missed.",
+    help="Seconds that a message may be late before the check fails.",
 )
 @client_options
 @json_option
 def doctor(*, patience: float, url: str | None, secret: str | None, json: bool) -> None:
-    """Try a service from end to end: schedule, cancel, wait for a message, read the stream; say what is wrong."""
+    """Check a service from end to end: schedule, cancel, wait for a message, read the stream; say what is wrong."""
     findings = []
     with open_client(url, secret) as client:
         for finding in examine(client, patience_s=patience):

@@ -20,12 +20,12 @@ _DEFAULT: Final = 50
 
 
 @click.command
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is emitted from now on, until Ctrl-C.")
+@click.option("--follow", "-f", is_flag=True, help="Continue with new events until Ctrl-C.")
 @click.option(
     "--after",
     type=click.IntRange(min=0),
     metavar="NUMBER",
-    help="Begin after the event of this number; 0 is the beginning.",
+    help="Start after the event with this sequence number; 0 is the beginning.",
 )
 @click.option(
     "--limit",
@@ -37,7 +37,7 @@ _DEFAULT: Final = 50
 def events(  # noqa: PLR0913 - the options of a command
     *, follow: bool, after: int | None, limit: int | None, url: str | None, secret: str | None, json: bool
 ) -> None:
-    """Show what was emitted; with -f also what is. Comes back by itself when the connection is cut."""
+    """Show emitted events; with -f also new ones. Reconnects by itself when the connection is lost."""
     add: Callable[[Event], None] = _print_json if json else output.event_rows()
     notice = _Notice()
     with open_client(url, secret) as client:

@@ -34,9 +34,9 @@ def time_options(command: Function) -> Function:
 def format_options(command: Function) -> Function:
     """Add what the message has to be."""
     as_text = click.option(
-        "--text", "as_text", is_flag=True, help="Send the message as a text, whatever it looks like."
+        "--text", "as_text", is_flag=True, help="Send the message as a string, even if it is valid JSON."
     )
-    as_json = click.option("--as-json", is_flag=True, help="Send the message as JSON, or not at all.")
+    as_json = click.option("--as-json", is_flag=True, help="Send the message as JSON; fail if it is not.")
     return as_text(as_json(command))
 
 

@@ -14,29 +14,31 @@ from task_scheduler import __version__
     "--data",
     type=click.Path(path_type=Path, readable=False),
     default="task-scheduler.db",
-    help="File that keeps the tasks; made if it is not there.",
+    help="Data file; created if it does not exist.",
 )
 @click.option(
     "--secret",
     envvar="TASK_SCHEDULER_SECRET",
     show_envvar=True,
-    help="Secret that callers send as x-pd-secret. Prefer the variable: others can see a command line.",
+    help="Secret that clients send as x-pd-secret. Prefer the variable: other users can see the command line.",
 )
 @click.option(
     "--old-secret",
     envvar="TASK_SCHEDULER_OLD_SECRET",
     show_envvar=True,
-    help="Secret that is taken as well, while callers move from it to the other.",
+    help="Previous secret, accepted as well while clients change to the new one.",
 )
-@click.option("--webhook", multiple=True, metavar="URL", help="Post every event there; may be given several times.")
+@click.option("--webhook", multiple=True, metavar="URL", help="Post every event to this URL; repeatable.")
 @click.option(
     "--webhook-secret",
     envvar="TASK_SCHEDULER_WEBHOOK_SECRET",
     show_envvar=True,
-    help="What webhooks are signed with: whsec_ and then base64.",
+    help="Secret that signs webhooks: whsec_ followed by base64.",
 )
-@click.option("--quiet", is_flag=True, help="Print no line for each task that is accepted or emitted.")
-@click.option("--test-clock", is_flag=True, help="Let POST /clock set the time forward, for tests of other programs.")
+@click.option("--quiet", is_flag=True, help="Print no line for each accepted or emitted task.")
+@click.option(
+    "--test-clock", is_flag=True, help="Enable POST /clock, which advances the time, for tests of other programs."
+)
 def serve(  # noqa: PLR0913 - the options of a command
     *,
     host: str,
@@ -90,7 +92,7 @@ def serve(  # noqa: PLR0913 - the options of a command
     help="Data file of the server, which must be stopped.",
 )
 def restore(backup: Path, data: Path) -> None:
-    """Put a backup in the place of the data file; the previous file gets another name."""
+    """Replace the data file by a backup; the previous file is renamed."""
     from task_scheduler.local.restore import restore as restore_backup
     from task_scheduler.local.schema import DataFileError
 

@@ -21,10 +21,10 @@ _WAITING: Final = params.selection("scheduled", None, None, None)
 
 def selection_options(command: Function) -> Function:
     """Add which tasks are meant."""
-    status = click.option("--status", type=click.Choice(_STATES), default="scheduled", help="Only tasks in this state.")
-    from_ = click.option(
-        "--from", "from_", metavar="TIME", help="Only tasks due at this time or later; a time as for --at."
+    status = click.option(
+        "--status", type=click.Choice(_STATES), default="scheduled", help="Only tasks with this status."
     )
+    from_ = click.option("--from", "from_", metavar="TIME", help="Only tasks due at this time or later, as for --at.")
     to = click.option("--to", metavar="TIME", help="Only tasks due before this time.")
     tag = click.option("--tag", metavar="NAME=VALUE", help="Only tasks with this tag.")
     return status(from_(to(tag(command))))
@@ -35,7 +35,7 @@ def selection_options(command: Function) -> Function:
 @client_options
 @json_option
 def show(*, task_id: str, url: str | None, secret: str | None, json: bool) -> None:
-    """Show one task: its state, its times, its message."""
+    """Show one task: its status, its times, its message."""
     with open_client(url, secret) as client:
         task = client.get(task_id)
     if json:
@@ -44,10 +44,10 @@ def show(*, task_id: str, url: str | None, secret: str | None, json: bool) -> No
         output.details(task, datetime.now(UTC))
 
 
-@click.command("list", short_help="List what is scheduled, soonest due first.")
+@click.command("list", short_help="List scheduled tasks, soonest due first.")
 @selection_options
-@click.option("--limit", type=click.IntRange(min=0), default=50, help="At most so many tasks; 0 means all.")
-@click.option("--all", "all_", is_flag=True, help="All tasks, whatever --limit says.")
+@click.option("--limit", type=click.IntRange(min=0), default=50, help="Maximum number of tasks; 0 means all.")
+@click.option("--all", "all_", is_flag=True, help="All tasks, regardless of --limit.")
 @client_options
 @json_option
 def list_tasks(  # noqa: PLR0913 - the options of a command
@@ -62,7 +62,7 @@ def list_tasks(  # noqa: PLR0913 - the options of a command
     secret: str | None,
     json: bool,
 ) -> None:
-    """List what is scheduled, soonest due first; --status chooses other tasks."""
+    """List scheduled tasks, soonest due first; --status selects others."""
     most = None if all_ or limit == 0 else limit
     chosen = params.selection(status, from_, to, tag)
     with open_client(url, secret) as client:
@@ -79,31 +79,29 @@ def list_tasks(  # noqa: PLR0913 - the options of a command
         if not sys.stdout.isatty():
             return
         if count == 0:
-            print_error("Nothing is scheduled." if chosen == _WAITING else "No task is like that.")
+            print_error("Nothing is scheduled." if chosen == _WAITING else "No task matches.")
         elif next(tasks, None) is not None:
             print_error(f"These are the first {count}. Give --limit for more, or --all.")
 
 
 _MESSAGE_HELP: Final = (
-    "@FILE is read from a file, - from standard input. What is JSON is sent as JSON, all else as a text."
+    "@FILE reads a file, - reads standard input. Valid JSON is sent as JSON, anything else as a string."
 )
 
 
 @click.command
 @click.argument(
-    "message", required=False, help=f"What is to be emitted; standard input, if it is left out. {_MESSAGE_HELP}"
+    "message", required=False, help=f"The message to emit; without it, standard input is read. {_MESSAGE_HELP}"
 )
 @params.time_options
-@click.option(
-    "--tag", multiple=True, metavar="NAME=VALUE", help="A text to find the task by; may be given several times."
-)
+@click.option("--tag", multiple=True, metavar="NAME=VALUE", help="Tag to find the task by; repeatable.")
 @click.option(
     "--field",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A further field to emit, JSON or text; may be given several times.",
+    help="Additional field to emit, JSON or a string; repeatable.",
 )
-@click.option("--idempotency-key", help="The same key makes a repeated command one task, not two.")
+@click.option("--idempotency-key", help="Repeating the command with the same key creates no second task.")
 @params.format_options
 @client_options
 @json_option
@@ -122,7 +120,7 @@ def schedule(  # noqa: PLR0913 - the options of a command
     secret: str | None,
     json: bool,
 ) -> None:
-    """Have a message emitted at a time."""
+    """Schedule a message for a time."""
     moment = params.when(in_, at, tz)
     if not moment:
         raise click.UsageError("When? Give --in, such as --in 30s, or --at.")
@@ -144,10 +142,10 @@ def schedule(  # noqa: PLR0913 - the options of a command
         click.echo(f"Scheduled {output.printable(made.id)} at {due}")
 
 
-@click.command(short_help="Make sure that tasks will not be emitted.")
+@click.command(short_help="Cancel tasks, so that they will not be emitted.")
 @click.argument("ids", nargs=-1, metavar="[ID]...", help="The tasks.")
 @click.option("--tag", metavar="NAME=VALUE", help="All scheduled tasks with this tag, instead of IDs.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @client_options
 @json_option
 def cancel(  # noqa: PLR0913 - the options of a command
@@ -183,7 +181,7 @@ def reschedule(  # noqa: PLR0913 - the options of a command
     secret: str | None,
     json: bool,
 ) -> None:
-    """Give a task another time, another message, or both."""
+    """Give a task another due time, another message, or both."""
     change = params.when(in_, at, tz)
     if message is not None:
         change["message"] = params.message(message, as_text=as_text, as_json=as_json)

@@ -28,7 +28,7 @@ def test_an_engine_that_comes_back_is_found_again_and_nothing_is_missed_or_doubl
         service.schedule("later", after="1h")
         server.stop()
         banner = page.get_by_role("region", name="Connection")
-        expect(banner).to_contain_text(re.compile(r"The service does not answer\. Trying again in \d+ s\."))
+        expect(banner).to_contain_text(re.compile(r"The service does not respond\. Trying again in \d+ s\."))
         expect(page.locator("#state")).to_have_text("Not connected")
         port = httpx.URL(server.url).port or 0
         with LocalServer(tmp_path / "tasks.db", port=port) as again, httpx.Client(base_url=again.url) as anew:

@@ -103,7 +103,7 @@ def test_an_answer_that_is_lost_makes_no_second_task(visit: Visit, service: Serv
     page = visit(service.url)
     page.route("**/schedule", lambda route: (route.fetch(), route.abort()), times=1)
     fields = schedule_by_form(page, "once", at="2031-01-01T00:00:00")
-    expect(page.locator("#schedule-problem")).to_contain_text("does not answer")
+    expect(page.locator("#schedule-problem")).to_contain_text("does not respond")
     fields.get_by_role("button", name="Schedule").click()
     expect(page.locator("#schedule-status")).to_contain_text("Scheduled for ")
     assert len(service.scheduled()) == 1

@@ -21,7 +21,7 @@ def test_it_is_asked_for_until_it_is_right_and_kept_for_the_tab(visit: Visit, re
     page = visit(requires_secret.url)
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url))
-    dialog = page.get_by_role("dialog", name="This service asks for a secret")
+    dialog = page.get_by_role("dialog", name="This service requires a secret")
     expect(dialog).to_be_visible()
     expect(coming(page)).to_have_count(0)
     assert violations(page) == []

@@ -14,10 +14,10 @@ export class ApiError extends Error {
   }
 }
 
-/** The service does not answer. */
+/** The service does not respond. */
 export class UnreachableError extends Error {
   constructor() {
-    super("The service does not answer.");
+    super("The service does not respond.");
   }
 }
 
@@ -88,7 +88,7 @@ async function checked(response) {
   if (response.ok) {
     return response;
   }
-  let sentences = [`The service could not do this (status ${response.status}). Please try again.`];
+  let sentences = [`The request failed (status ${response.status}). Please try again.`];
   try {
     const { errors } = await response.json();
     sentences = errors.map(String);

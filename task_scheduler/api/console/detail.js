@@ -96,7 +96,7 @@ export class Detail {
     } catch (error) {
       if (id === this.#id) {
         tell(byId("detail-problem"), error.status === 404
-          ? `${error.message} A task is kept for 30 days after its end.` : error.message);
+          ? `${error.message} A task is stored for 30 days after its end.` : error.message);
       }
     }
   }

@@ -12,7 +12,7 @@ let dismissed = false;
 /** Nobody gave the secret that the service wants. */
 export class LockedError extends Error {
   constructor() {
-    super("The service asks for its secret. Enter it first, by the button at the top.");
+    super("The service requires its secret. Enter it with the button at the top.");
   }
 }
 

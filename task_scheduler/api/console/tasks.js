@@ -261,7 +261,7 @@ export class TaskList {
 
   #emptyWords() {
     if (this.#query.id) {
-      return "No task has this id. A task is kept for 30 days after its end.";
+      return "No task has this id. A task is stored for 30 days after its end.";
     }
     return this.isComing
       ? "Nothing is scheduled. Schedule a message with the form, and it appears here." : "No task matches.";
