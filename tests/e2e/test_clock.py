@@ -91,7 +91,13 @@ def test_wrong_bodies_leave_the_clock_alone(api: Api) -> None:
     for content in (
         *(b"", b"[]", b"{", b"null", b"30"),
         *(b"{}", b'{"advance": null}', b'{"advance": "soon"}', b'{"advance": -1}', b'{"advance": true}'),
-        *(b'{"advance": "30d", "to": 5}', b'{"by": "30d"}', b'{"advance": "9999999d"}', b'{"advance": 1e300}'),
+        *(
+            b'{"advance": "30d", "to": 5}',
+            b'{"by": "30d"}',
+            b'{"advance": "9999999d"}',
+            b'{"advance": 1e300}',
+            b'{"advance": 1e308}',
+        ),
     ):
         response = _post(api, content)
         assert response.status_code == 400, content

@@ -231,6 +231,28 @@ async def test_a_full_disk_rejects_new_tasks_and_loses_none(desk: Desk, engine: 
     assert desk.observations.counts == {Metric.SCHEDULED: 2, Metric.EMITTED: 2}
 
 
+async def test_a_file_that_cannot_be_read_is_unavailable_and_reported(engine: LocalEngine) -> None:
+    await engine.schedule(task())
+    engine._reader.close()  # noqa: SLF001 - a disk that is gone
+    with pytest.raises(UnavailableError, match="cannot be read"):
+        await engine.get("1")
+    with pytest.raises(UnavailableError, match="cannot be read"):
+        await engine.tasks(TaskQuery(), limit=10)
+    assert (await engine.check_health()).failures == ["The data file cannot be read."]
+
+
+async def test_a_damaged_file_rejects_changes_and_still_emits(desk: Desk, engine: LocalEngine) -> None:
+    await engine.schedule(task())
+    engine._damage = "The data file is damaged."  # noqa: SLF001 - as the inspection finds it, which takes its time
+    with pytest.raises(UnavailableError, match=r"damaged\. Nothing was changed"):
+        await engine.schedule(task(2))
+    with pytest.raises(UnavailableError, match=r"damaged\. Nothing was changed"):
+        await engine.cancel("1")
+    assert "The data file is damaged." in (await engine.check_health()).failures
+    desk.clock.ms = NOW_MS + 1_000
+    assert await engine.wait_for_events(after=0, seconds=30)
+
+
 async def test_overdue_tasks_are_reported_by_the_health_check(desk: Desk, engine: LocalEngine) -> None:
     await engine.schedule(task(1))
     engine._written._connection.execute("PRAGMA query_only = ON")  # noqa: SLF001 - a disk that was unplugged

@@ -247,6 +247,21 @@ async def test_an_event_is_retried_with_growing_pauses_for_28_hours_then_set_asi
     assert 28 * 3600 <= sum(pauses) <= 29 * 3600
 
 
+@pytest.mark.parametrize("location", ["http://[", "https://user:pass@:x/", "\x00", "//", "http://" + "a" * 70_000])
+async def test_a_redirect_to_nowhere_fails_one_attempt_and_delays_no_other(
+    log: MemoryLog, start: Start, location: str
+) -> None:
+    def redirect(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(302, headers=[(b"location", location.encode())], request=request)
+
+    await start(redirect)
+    log.emit(3)
+    await _until(lambda: log.positions[URL] == 3)
+    delivery = log.deliveries.next(URL)
+    assert delivery is not None
+    assert delivery.attempts >= 1
+
+
 async def test_retry_after_of_the_receiver_is_respected(log: MemoryLog, start: Start) -> None:
     busy = httpx.Response(429, headers={"retry-after": "7"})
     await start(lambda _request: busy, first_pause_s=0.5)
