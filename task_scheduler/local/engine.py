@@ -80,6 +80,7 @@ class LocalEngine:
             undo.pop_all()
         await asyncio.sleep(staged_s)  # a process that ended since may have staged it
         self._inspection = asyncio.create_task(self._inspect())
+        self._log.start()
         self._writer.start()
         return self
 

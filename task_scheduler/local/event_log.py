@@ -38,6 +38,9 @@ class EventLog:
         self.position = reader.position()
         """The sequence number of the newest published event, whether or not it is still stored."""
         self._newest = reader.last_sequence()  # of the stored events: 0 once they have all expired
+
+    def start(self) -> None:
+        """Be ready to publish; to be called before the writer starts."""
         self._timer = PreciseTimer(self._publish_due)
 
     async def close(self) -> None:
