@@ -12,7 +12,7 @@ from lab.bench.report import write
 _BENCHES: Final = {
     "local": "the local engine, beside the limit",
     "peers": "the local engine, beside others of its kind",
-    "aws": "the AWS engine, beside the bare calls",
+    "aws": "the start of the function of the API",
 }
 
 
