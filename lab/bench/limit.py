@@ -12,8 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -103,34 +102,26 @@ async def _serve(port: int, path: Path) -> None:
     await serving
 
 
-def heap_timer(dues_ms: list[int], note: Callable[[list[int]], None] = lambda _: None) -> list[float]:
-    """Sleep until each time in turn, and `note` what is due then; return how late each was after that, in ms."""
-    heap = list(dues_ms)
-    heapq.heapify(heap)
-    late = []
-    while heap:
-        time.sleep(max(0.0, heap[0] / 1000 - time.time()))
-        due = []
-        while heap and heap[0] <= time.time() * 1000:
-            due.append(heapq.heappop(heap))
-        note(due)
-        now_ms = time.time() * 1000
-        late += [now_ms - each for each in due]
-    return late
+def timer(dues_ms: list[int], path: Path) -> list[float]:
+    """Wake up for each time in turn, and note what is due by one sync: the least that a timer does to lose nothing.
 
-
-@contextmanager
-def committing(path: Path) -> Iterator[Callable[[list[int]], None]]:
-    """Note each by a row, and those of a moment by one sync: the least that a timer must do to lose nothing."""
+    Return how late each was noted, in ms.
+    """
+    heap = sorted(dues_ms)
+    late: list[float] = []
     with closing(_opened(path)) as database:
         database.execute("CREATE TABLE emitted (due_ms INTEGER) STRICT")
-
-        def note(due: list[int]) -> None:
+        while heap:
+            time.sleep(max(0.0, heap[0] / 1000 - time.time()))
+            due = []
+            while heap and heap[0] <= time.time() * 1000:
+                due.append(heapq.heappop(heap))
             database.execute("BEGIN IMMEDIATE")
             database.executemany("INSERT INTO emitted VALUES (?)", [(each,) for each in due])
             database.execute("COMMIT")
-
-        yield note
+            now_ms = time.time() * 1000
+            late += [now_ms - each for each in due]
+    return late
 
 
 def main() -> None:

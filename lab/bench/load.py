@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import uvloop
 
+from lab.bench.report import percentile
 from lab.support.client import now_ms
 from lab.support.connection import Pool, Target
 from lab.support.event_stream import Listeners
@@ -35,12 +36,6 @@ _LAG_MS: Final = 50.0
 """A generator that is further behind its plan than this in a hundredth of all cases measures itself."""
 _OK: Final = 200
 _SHARES: Final = (0.5, 0.9, 0.99, 1.0)
-
-
-def percentile(values: Iterable[float], share: float) -> float:
-    """Return the smallest of the values that at least this share of them does not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -int(-len(ordered) * share // 1) - 1)]
 
 
 def spread(values: Sequence[float]) -> str:

@@ -4,17 +4,17 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import uvloop
 
-from lab.bench.limit import LIMIT, committing, heap_timer
-from lab.bench.load import percentile
-from lab.bench.report import Row, machine, shown
+from lab.bench.limit import LIMIT, timer
+from lab.bench.report import Row, machine, percentile, shown
 from lab.support.client import now_ms
 from lab.support.connection import Connection, Pool, Target
 from lab.support.event_stream import EventStream, Listeners
@@ -23,13 +23,11 @@ from task_scheduler import timestamps
 from task_scheduler.local.store import TaskStore
 from task_scheduler.task import new_task
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
 _BODY: Final = {"in": 3600, "message": {"text": "hello", "number": 1}}
 _OK: Final = 200
 _BATCH: Final = 100  # tasks in one request
 _AHEAD_MS: Final = 1_500
+_SOON_MS: Final = 200
 _PATIENCE_S: Final = 60
 _CALLS: Final = 200
 _PER_SECOND: Final = 1_000
@@ -63,13 +61,13 @@ def _accepted(folder: Path, rounds: int, *, seconds: float) -> list[Row]:
             taken: dict[str, list[float]] = {"ours": [], "limit": []}
             for _ in range(rounds):
                 for name, target in (("limit", limit), ("ours", ours)):
-                    taken[name].append(uvloop.run(_closed_loop(target, connections, seconds)))
+                    taken[name].append(uvloop.run(closed_loop(target, connections, seconds)))
             what = f"accepted and on the disk, {connections} connection{'s' if connections > 1 else ''}"
             rows.append(Row(what, "a second", taken["ours"], taken["limit"], "0.7 of the limit at least"))
     return rows
 
 
-async def _closed_loop(target: Target, connections: int, seconds: float) -> float:
+async def closed_loop(target: Target, connections: int, seconds: float) -> float:
     """Send the next request on each connection when the last one is answered; return answers a second."""
     body = json.dumps(_BODY).encode()
     request = target.head("POST", "/schedule", {"content-type": "application/json"}, body)
@@ -91,24 +89,22 @@ async def _closed_loop(target: Target, connections: int, seconds: float) -> floa
 
 
 def _lateness(target: Target, folder: Path, rounds: int, pending: int) -> list[Row]:
-    """Measure when messages come to a listener, beside a heap timer that only wakes up, and one that commits too."""
+    """Measure when messages come to a listener, beside a timer that commits what it wakes up for."""
     rows = []
     for name, spread_ms, most in (("at one moment", 0, "25 ms at most"), ("spread over 10 s", 10_000, "2 ms at most")):
-        ours, bare, durable = [], [], []
+        offsets = [spread_ms * number // _PER_SECOND for number in range(_PER_SECOND)]
+        ours, limit = [], []
         for turn in range(rounds):
-            offsets = [spread_ms * number // _PER_SECOND for number in range(_PER_SECOND)]
-            bare.append(p99(heap_timer(_soon(offsets))))
-            with committing(folder / f"timer-{spread_ms}-{turn}.db") as note:
-                durable.append(p99(heap_timer(_soon(offsets), note)))
-            ours.append(p99(uvloop.run(_late(target, offsets))))
+            soon = [now_ms() + _SOON_MS + offset for offset in offsets]
+            limit.append(_p99(timer(soon, folder / f"timer-{spread_ms}-{turn}.db")))
+            ours.append(_p99(uvloop.run(lateness_ms(target, offsets))))
         what = f"lateness p99, 1,000 due {name}, {pending:,} pending; until a listener has it"
-        rows.append(Row(what, "ms", ours, bare, most))
-        rows.append(Row("the same, beside a timer that commits what it wakes for", "ms", ours, durable))
+        rows.append(Row(what, "ms", ours, limit, most))
     return rows
 
 
 @asynccontextmanager
-async def _arrivals(target: Target) -> "AsyncIterator[dict[str, float]]":
+async def _arrivals(target: Target) -> AsyncIterator[dict[str, float]]:
     """Listen for the time of the block, and note when each task came, in ms: the disk and the way there included."""
     came_ms: dict[str, float] = {}
 
@@ -128,6 +124,11 @@ async def _wait_for(came_ms: dict[str, float], due: dict[str, int]) -> None:
             await asyncio.sleep(0.05)
 
 
+def task_id(number: int) -> str:
+    """Return the id of a task that `fill` makes."""
+    return f"{number:08x}-0000-4000-8000-000000000000"
+
+
 def fill(path: Path, count: int) -> None:
     """Make a data file with tasks that are due from an hour on, one each millisecond, round and round for a day."""
     now = now_ms()
@@ -137,16 +138,13 @@ def fill(path: Path, count: int) -> None:
             for number in range(count):
                 due = timestamps.format(now + _HOUR_MS + number % (23 * _HOUR_MS))
                 body = {"timestamp": due, "message": {"number": number}}
-                store.insert(new_task(body, task_id=f"{number:08x}-0000-4000-8000-000000000000", now_ms=now))
+                store.insert(new_task(body, task_id=task_id(number), now_ms=now))
     finally:
         store.close()
 
 
-def _soon(offsets: list[int]) -> list[int]:
-    return [now_ms() + 200 + offset for offset in offsets]
-
-
-async def _late(target: Target, offsets: list[int]) -> list[float]:
+async def lateness_ms(target: Target, offsets: list[int]) -> list[float]:
+    """Schedule a task for each offset from a time soon, and return how late a listener had each."""
     first = now_ms() + _AHEAD_MS
     pool = Pool(target)
     async with _arrivals(target) as came_ms:
@@ -160,13 +158,13 @@ async def _late(target: Target, offsets: list[int]) -> list[float]:
             due |= dict(zip(made, (first + offset for offset in offsets[start : start + _BATCH]), strict=True))
         await _wait_for(came_ms, due)
         pool.close()
-        return [came_ms[task_id] - due_ms for task_id, due_ms in due.items()]
+        return [came_ms[one] - due_ms for one, due_ms in due.items()]
 
 
 def _sustained(target: Target, seconds: int) -> Row:
     late = uvloop.run(_steady(target, seconds))
     what = f"1,000 a second accepted while 1,000 a second fall due, {seconds} s: lateness p99, no error"
-    return Row(what, "ms", [p99(late)], to_reach="100 ms at most")
+    return Row(what, "ms", [_p99(late)], to_reach="100 ms at most")
 
 
 async def _steady(target: Target, seconds: int) -> list[float]:
@@ -190,7 +188,7 @@ async def _steady(target: Target, seconds: int) -> list[float]:
             await asyncio.sleep(max(0.0, began + 1 - time.perf_counter()))
         await _wait_for(came_ms, due)
         pool.close()
-        return [came_ms[task_id] - due_ms for task_id, due_ms in due.items()]
+        return [came_ms[one] - due_ms for one, due_ms in due.items()]
 
 
 def _fan_out(target: Target, rounds: int, listeners: int) -> Row:
@@ -211,7 +209,7 @@ async def _one_to_all(target: Target, rounds: int, listeners: int) -> list[float
             while len(came) < listeners:  # noqa: ASYNC110 - they count, and tell nobody
                 await asyncio.sleep(0.01)
         emitted_ms = json.loads(came[0][1])["metadata"]["ts"]
-        found.append(p99([ms - emitted_ms for ms, _ in came]))
+        found.append(_p99([ms - emitted_ms for ms, _ in came]))
     await streams.close()
     pool.close()
     return found
@@ -220,10 +218,10 @@ async def _one_to_all(target: Target, rounds: int, listeners: int) -> list[float
 def _at_size(folder: Path, rounds: int, many: int) -> list[Row]:
     """Measure the same calls and the memory with many tasks and with a thousand, in turns."""
     calls: dict[str, Callable[[int], tuple[str, str, object]]] = {
-        "get": lambda number: ("GET", f"/tasks/{number:08x}-0000-4000-8000-000000000000", None),
+        "get": lambda number: ("GET", f"/tasks/{task_id(number)}", None),
         "list page": lambda _: ("GET", "/tasks?status=scheduled&limit=50", None),
-        "reschedule": lambda number: ("PATCH", f"/tasks/{number:08x}-0000-4000-8000-000000000000", {"in": "2h"}),
-        "cancel": lambda number: ("DELETE", f"/tasks/{number:08x}-0000-4000-8000-000000000000", None),
+        "reschedule": lambda number: ("PATCH", f"/tasks/{task_id(number)}", {"in": "2h"}),
+        "cancel": lambda number: ("DELETE", f"/tasks/{task_id(number)}", None),
     }
     taken: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in calls}
     memory: tuple[list[float], list[float]] = ([], [])
@@ -233,7 +231,7 @@ def _at_size(folder: Path, rounds: int, many: int) -> list[Row]:
                 for name, call in calls.items():
                     first = turn * (1_000 // rounds)
                     numbers = range(first, first + min(_CALLS, 1_000 // rounds))
-                    taken[name][place].append(uvloop.run(_median_ms(target, [call(number) for number in numbers])))
+                    taken[name][place].append(uvloop.run(median_ms(target, [call(number) for number in numbers])))
                 memory[place].append(server.memory_mib())
     rows = [
         Row(f"{name}, {many:,} pending, beside 1,000", "ms", *taken[name], to_reach="1.2 of it at most")
@@ -242,7 +240,8 @@ def _at_size(folder: Path, rounds: int, many: int) -> list[Row]:
     return [*rows, Row(f"memory, {many:,} pending, beside 1,000", "MiB", *memory, to_reach="80 MB; 10 MB more at most")]
 
 
-async def _median_ms(target: Target, calls: list[tuple[str, str, object]]) -> float:
+async def median_ms(target: Target, calls: Sequence[tuple[str, str, object]]) -> float:
+    """Send requests one after the other, and return the median of what each took."""
     pool = Pool(target)
     taken = []
     for method, path, body in calls:
@@ -259,30 +258,29 @@ def _after_a_crash(data: Path, rounds: int, many: int) -> Row:
     taken = []
     for _ in range(rounds):
         with serving(data) as (target, server):
-            _, task_id = uvloop.run(_schedule_soon(target))
+            overdue = uvloop.run(_schedule_soon(target))
             server.kill()
         time.sleep(0.6)
         with serving(data) as (target, server):
-            taken.append(uvloop.run(_emitted_ms(target, task_id)) - server.spawned_ms)
+            taken.append(uvloop.run(_emitted_ms(target, overdue)) - server.spawned_ms)
     return Row(f"first due task emitted after kill -9, {many:,} pending", "ms", taken, to_reach="1,000 ms at most")
 
 
-async def _schedule_soon(target: Target) -> tuple[int, str]:
+async def _schedule_soon(target: Target) -> str:
     pool = Pool(target)
-    status, answer = await pool.send("POST", "/schedule", {"in": 0.5, "message": "overdue"})
+    _, answer = await pool.send("POST", "/schedule", {"in": 0.5, "message": "overdue"})
     pool.close()
-    return status, json.loads(answer)["id"]
+    return str(json.loads(answer)["id"])
 
 
-async def _emitted_ms(target: Target, task_id: str) -> int:
+async def _emitted_ms(target: Target, one: str) -> int:
     pool = Pool(target)
     async with asyncio.timeout(_PATIENCE_S):
-        while (task := await pool.json(f"/tasks/{task_id}"))["status"] != "emitted":  # noqa: ASYNC110 - nothing tells
+        while (task := await pool.json(f"/tasks/{one}"))["status"] != "emitted":  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.01)
     pool.close()
     return timestamps.parse(task["emitted_at"])
 
 
-def p99(values: list[float]) -> float:
-    """Return what 99 of 100 are not above."""
+def _p99(values: list[float]) -> float:
     return percentile(values, 0.99)

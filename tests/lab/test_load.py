@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab.__main__ import main
-from lab.bench.load import OPERATIONS, Workload, percentile
+from lab.bench.load import OPERATIONS, Workload
+from lab.bench.report import percentile
 from lab.support.connection import Pool, Target
 from tests.support.clock import eventually
 
