@@ -15,19 +15,16 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 PRODUCERS: Final = (1, 8, 32)
 SPREAD_S: Final = 10
-BURST_P50: Final = "lateness, all at one moment: p50, ms"
 BURST_P99: Final = "lateness, all at one moment: p99, ms"
 SPREAD_P99: Final = f"lateness, spread over {SPREAD_S} s: p99, ms"
-CANCEL: Final = "a cancel that tells whether it came in time: median, ms"
 
 _FAR_S: Final = 36_000  # when pending tasks are due: long after the run
 _APART_S: Final = 0.03  # how far pending tasks are apart
@@ -44,7 +41,7 @@ def rate_of(producers: int) -> str:
     return f"accepted durably, a second: {producers} producer{'s' if producers > 1 else ''}"
 
 
-ROWS: Final = (*map(rate_of, PRODUCERS), BURST_P50, BURST_P99, SPREAD_P99, CANCEL)
+ROWS: Final = (*map(rate_of, PRODUCERS), BURST_P99, SPREAD_P99)
 
 
 class Library(ABC):
@@ -57,18 +54,16 @@ class Library(ABC):
         self.folder = folder
 
     @abstractmethod
-    def accept(self, due: float) -> str:
-        """Return the id of a task that is now stored durably."""
+    def accept(self, due: float) -> None:
+        """Return when a task is stored durably."""
 
     @abstractmethod
     def fill(self, dues: Sequence[float]) -> None:
         """Accept many while nothing runs, by the quickest way there is; whether they are durable does not matter."""
 
-    @contextmanager
     @abstractmethod
-    def working(self) -> Iterator[None]:
+    def working(self) -> AbstractContextManager[None]:
         """Run what falls due until the end of the block."""
-        yield
 
 
 def fired(folder: str, due: float) -> None:
@@ -101,10 +96,10 @@ class APScheduler(Library):
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
 
-    def accept(self, due: float) -> str:
+    def accept(self, due: float) -> None:
         """Add a job; `add_job` returns after the commit."""
         at = datetime.fromtimestamp(due, UTC)
-        return str(self._scheduler.add_job(fired, "date", run_date=at, args=(str(self.folder), due)).id)
+        self._scheduler.add_job(fired, "date", run_date=at, args=(str(self.folder), due))
 
     def fill(self, dues: Sequence[float]) -> None:
         """Add them without a sync for each."""
@@ -116,10 +111,6 @@ class APScheduler(Library):
     def _reopen(self, synchronous: str) -> None:
         self._synchronous = synchronous
         self._engine.dispose()  # connections to come are set anew
-
-    def cancel(self, task_id: str) -> None:
-        """Remove the job; raises an error if it came too late."""
-        self._scheduler.remove_job(task_id)
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -144,11 +135,9 @@ class Huey(Library):
         file = str(self.folder / "huey.db")
         return SqliteHuey("bench", filename=file, fsync=fsync, timeout=60, results=False, utc=True)
 
-    def accept(self, due: float) -> str:
+    def accept(self, due: float) -> None:
         """Enqueue it; the consumer moves it to the schedule."""
-        task = self._job.s(str(self.folder), due, eta=datetime.fromtimestamp(due, UTC))
-        self._huey.enqueue(task)
-        return str(task.id)
+        self._huey.enqueue(self._job.s(str(self.folder), due, eta=datetime.fromtimestamp(due, UTC)))
 
     def fill(self, dues: Sequence[float]) -> None:
         """Write into the schedule what the consumer would move there."""
@@ -177,23 +166,16 @@ class Huey(Library):
 _LIBRARIES: Final[dict[str, type[Library]]] = {"APScheduler": APScheduler, "huey": Huey}
 
 
-def accepted(library: Library, name: str, producers: int, seconds: float) -> float:
+def accepted(name: str, folder: Path, producers: int, seconds: float) -> float:
     """Return how many tasks a second so many producers got accepted, each sending the next after the last."""
-    processes = min(producers, library.processes)
-    begin = time.time() + (_STARTS_IN_S if processes > 1 else 0)
-    given = [(name, library.folder, producers // processes, begin, seconds)] * processes
-    if processes == 1:
-        return _produced(library, producers, begin, seconds) / seconds
+    processes = min(producers, _LIBRARIES[name].processes)
+    given = (name, folder, producers // processes, time.time() + _STARTS_IN_S, seconds)
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        return sum(pool.starmap(_produced_apart, given)) / seconds
+        return sum(pool.starmap(_produced, [given] * processes)) / seconds
 
 
-def _produced_apart(name: str, folder: Path, producers: int, begin: float, seconds: float) -> int:
-    return _produced(_LIBRARIES[name](folder), producers, begin, seconds)
-
-
-def _produced(library: Library, producers: int, begin: float, seconds: float) -> int:
-    end = begin + seconds
+def _produced(name: str, folder: Path, producers: int, begin: float, seconds: float) -> int:
+    library, end = _LIBRARIES[name](folder), begin + seconds
 
     def produce(_number: int) -> int:
         time.sleep(max(0.0, begin - time.time()))
@@ -224,18 +206,6 @@ def lateness_ms(library: Library, count: int, over_s: float) -> list[float]:
     return [(float(at) - float(due)) * 1000 for due, at in map(str.split, lines)]
 
 
-def cancel_ms(library: Library, count: int) -> list[float]:
-    """Return the median of so many cancels, one after the other; nothing for a library that does not confirm them."""
-    if not isinstance(library, APScheduler):
-        return []
-    took = []
-    for task_id in [library.accept(time.time() + _FAR_S) for _ in range(count)]:
-        begin = time.perf_counter()
-        library.cancel(task_id)
-        took.append((time.perf_counter() - begin) * 1000)
-    return [median(took)]
-
-
 def pending(library: Library, size: dict[str, Any]) -> dict[str, list[float]]:
     """Measure what depends on how many tasks are pending."""
     far = time.time() + _FAR_S
@@ -244,25 +214,22 @@ def pending(library: Library, size: dict[str, Any]) -> dict[str, list[float]]:
         lateness_ms(library, 1, 0)  # it may load everything that is pending first
         bursts = [sorted(lateness_ms(library, size["tasks"], 0)) for _ in range(size["rounds"])]
         spreads = [sorted(lateness_ms(library, size["tasks"], SPREAD_S)) for _ in range(size["rounds"])]
-        middle, most = ceil(0.5 * size["tasks"]) - 1, ceil(0.99 * size["tasks"]) - 1
+        most = ceil(0.99 * size["tasks"]) - 1
         return {
-            BURST_P50: [late[middle] for late in bursts],
             BURST_P99: [late[most] for late in bursts],
             SPREAD_P99: [late[most] for late in spreads],
-            CANCEL: cancel_ms(library, size["cancels"]),
         }
 
 
 def main(name: str, what: str, folder: str, size_json: str) -> None:
     """Measure, or be the consumer of huey."""
-    library, size = _LIBRARIES[name](Path(folder)), json.loads(size_json)
-    found: dict[str, list[float]] = {}
-    if isinstance(library, Huey) and what == "consume":
-        library.consume()
+    size, found = json.loads(size_json), dict[str, list[float]]()
+    if what == "consume":
+        Huey(Path(folder)).consume()
     elif what == "accept":
-        found = {rate_of(count): [accepted(library, name, count, size["accept_s"])] for count in PRODUCERS}
+        found = {rate_of(count): [accepted(name, Path(folder), count, size["accept_s"])] for count in PRODUCERS}
     else:
-        found = pending(library, size)
+        found = pending(_LIBRARIES[name](Path(folder)), size)
     sys.stdout.write(json.dumps(found) + "\n")
     sys.stdout.flush()
     os._exit(0)  # threads of a library may not want to end

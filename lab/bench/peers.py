@@ -14,7 +14,7 @@ import uvloop
 
 from docs.markdown import table
 from lab.bench import local
-from lab.bench.peer_libraries import BURST_P50, BURST_P99, CANCEL, PRODUCERS, ROWS, SPREAD_P99, SPREAD_S, rate_of
+from lab.bench.peer_libraries import BURST_P99, PRODUCERS, ROWS, SPREAD_P99, SPREAD_S, rate_of
 from lab.bench.report import machine, number, percentile, spread
 from lab.support.server import ROOT, serving
 
@@ -24,7 +24,7 @@ _LONGEST_S: Final = 3_600  # of one measurement
 Figures = Mapping[str, list[float]]
 """By the name of a row: one figure for each round."""
 Size = Mapping[str, Any]
-"""How much is done: rounds, pending tasks, tasks whose lateness is measured, accept_s, cancels."""
+"""How much is done: rounds, pending tasks, tasks whose lateness is measured, accept_s."""
 
 _CONTENDERS: Final = {
     "ours": "over HTTP, by one process with a connection for each producer; SQLite in WAL mode, `synchronous=FULL`; it "
@@ -32,8 +32,7 @@ _CONTENDERS: Final = {
     "APScheduler": "its SQLAlchemy job store on SQLite in WAL mode, `synchronous=FULL`; `misfire_grace_time=None`; "
     "producers are threads of the one process that it allows for a job store",
     "huey": "`SqliteHuey` in WAL mode, `fsync=True`, no results; a producing process for each core; 4 worker threads "
-    "that poll every 0.1 s (by default up to 10 s), its schedule looked at every second, the least that it allows; a "
-    "cancel leaves a mark, and does not tell whether it came in time",
+    "that poll every 0.1 s (by default up to 10 s), its schedule looked at every second, the least that it allows",
 }
 """With which settings each runs."""
 
@@ -46,13 +45,13 @@ library where ours sends HTTP: both are to their advantage. Their versions are i
 """
 
 
-def run(*, rounds: int, quick: bool) -> dict[str, str]:
+def run(*, rounds: int, quick: bool) -> str:
     """Measure all: what they accept in turns, then what depends on pending tasks, one after the other."""
     if not _PYTHON.exists():
         raise SystemExit("The peers are not installed: `make bench-peers` does that, into .venv-peers.")
-    size: Size = {"rounds": rounds, "pending": 100_000, "tasks": 1_000, "accept_s": 2, "cancels": 200}
+    size: Size = {"rounds": rounds, "pending": 100_000, "tasks": 1_000, "accept_s": 2}
     if quick:
-        size = {"rounds": 1, "pending": 1_000, "tasks": 50, "accept_s": 0.3, "cancels": 10}
+        size = {"rounds": 1, "pending": 1_000, "tasks": 50, "accept_s": 0.3}
     found: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in _CONTENDERS}
     with TemporaryDirectory(prefix="bench-peers-") as parent:
         for number, what in enumerate(["accept"] * int(size["rounds"]) + ["pending"]):
@@ -67,7 +66,7 @@ def run(*, rounds: int, quick: bool) -> dict[str, str]:
     ]
     head = ("figure", *found, "ours better than the best of them")
     notes = "\n".join(f"- {name}: {settings}." for name, settings in _CONTENDERS.items())
-    return {"table": "\n\n".join((table(head, cells), _NOTES.format(**size).strip(), notes, machine()))}
+    return "\n\n".join((table(head, cells), _NOTES.format(**size).strip(), notes, machine()))
 
 
 def _library(name: str, what: str, folder: Path, size: Size) -> Figures:
@@ -92,12 +91,9 @@ def _ours(_name: str, what: str, folder: Path, size: Size) -> Figures:
         bursts = [uvloop.run(local.lateness_ms(target, [0] * count)) for _ in rounds]
         offsets = [SPREAD_S * 1_000 * place // count for place in range(count)]
         spreads = [uvloop.run(local.lateness_ms(target, offsets)) for _ in rounds]
-        cancels = [("POST", "/cancel", {"id": local.task_id(place)}) for place in range(size["cancels"])]
         return {
-            BURST_P50: [percentile(late, 0.5) for late in bursts],
             BURST_P99: [percentile(late, 0.99) for late in bursts],
             SPREAD_P99: [percentile(late, 0.99) for late in spreads],
-            CANCEL: [uvloop.run(local.median_ms(target, cancels))],
         }
 
 
