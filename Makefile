@@ -5,7 +5,7 @@ DATA ?= task-scheduler.db
 CHROMIUM ?= $(notdir $(firstword $(shell command -v chromium-headless-shell || command -v chromium) chromium-headless-shell))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-lab test-long check audit chaos load bench bench-local bench-aws bench-peers format lock docs baseline bootstrap deploy destroy accept deploy-local clean
+.PHONY: help run test test-long check audit chaos load bench bench-local bench-aws bench-peers format lock docs baseline bootstrap deploy destroy accept deploy-local clean
 
 # An environment is up to date if it holds a stamp that is named after what it was installed from. Not its age:
 # switching branches makes files newer that did not change.
@@ -51,10 +51,7 @@ test: $(DEV) $(NODE) ## Run the tests, as CI does (ARGS= for pytest, CHROMIUM=go
 		echo "Installing Chromium ..." && apt-get -qq update && \
 		apt-get -qq install --yes --no-install-recommends chromium-headless-shell fonts-dejavu-core >/dev/null; } || \
 		{ echo "The console is tested in Chromium, and '$(CHROMIUM)' is not there. Install it, on Debian by apt install chromium-headless-shell, or name another: make test CHROMIUM=google-chrome" >&2; exit 1; }
-	.venv/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not long and not lab" $(ARGS)
-
-test-lab: $(DEV) $(NODE) ## Test the tools of the lab: chaos, load and bench (ARGS= for pytest)
-	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile -m lab $(ARGS)
+	.venv/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 # A test of these may well take longer than the ten minutes after which one that hangs is ended.
 test-long: $(DEV) $(NODE) ## Run the tests that take minutes each (ARGS= for pytest)
@@ -67,7 +64,7 @@ check: $(DEV) $(NODE) ## Check format, lint, types, imports and workflows; run t
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
-	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not lab and not long" \
+	.venv/bin/python -m pytest -m "not browser and not emulator and not slow and not long" \
 		--cov --cov-report=term:skip-covered $(ARGS)
 
 audit: $(DEV) $(NODE) ## Ask both registries for known vulnerabilities of the locked packages
@@ -80,13 +77,13 @@ chaos: $(DEV) $(NODE) ## Break both engines under load, and check every task (AR
 load: $(DEV) ## Send a mixed load and report how long everything took (ARGS='--rate 500 --seconds 60 --streams 100')
 	@.venv/bin/python -m lab load $(ARGS)
 
-bench: $(DEV) $(NODE) $(PEERS) ## Measure both engines beside others and write docs/benchmarks.md (ARGS='--rounds 3')
+bench: $(DEV) $(PEERS) ## Measure the local engine beside others, and the start on AWS: docs/benchmarks.md (ARGS='--rounds 3')
 	@.venv/bin/python -m lab bench $(ARGS)
 
 bench-local: $(DEV) ## Measure the local engine beside the limit (ARGS='--rounds 5')
 	@.venv/bin/python -m lab bench local $(ARGS)
 
-bench-aws: $(DEV) $(NODE) ## Measure the AWS engine beside the bare calls, and count its own (ARGS=--quick writes nothing)
+bench-aws: $(DEV) ## Measure the start of the AWS engine's function (ARGS=--quick writes nothing)
 	@.venv/bin/python -m lab bench aws $(ARGS)
 
 bench-peers: $(DEV) $(PEERS) ## Measure the local engine beside others of its kind (ARGS='--rounds 3', or --quick)

@@ -12,7 +12,7 @@ from lab.bench.report import write
 _BENCHES: Final = {
     "local": "the local engine, beside the limit",
     "peers": "the local engine, beside others of its kind",
-    "aws": "the AWS engine, beside the bare calls",
+    "aws": "the start of the function of the API",
 }
 
 
@@ -25,8 +25,7 @@ def main(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed somewhere has its bytecode
     for name in given.benches or _BENCHES:
-        parts = importlib.import_module(f"lab.bench.{name}").run(rounds=given.rounds, quick=given.quick)
-        for part in parts.values():
-            sys.stdout.write(f"{part}\n\n")
+        measured = importlib.import_module(f"lab.bench.{name}").run(rounds=given.rounds, quick=given.quick)
+        sys.stdout.write(f"{measured}\n\n")
         if not given.quick:
-            write(name, parts)
+            write(name, measured)

@@ -2,11 +2,12 @@
 
 import os
 import platform
+import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -63,36 +64,27 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"  # noqa: PLR2004 - the same
 
 
+def percentile(values: Iterable[float], share: float) -> float:
+    """Return the smallest of the values that at least this share of them does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -int(-len(ordered) * share // 1) - 1)]
+
+
 def machine(packages: Sequence[str] = ()) -> str:
     """Return a sentence on where and with what it was measured."""
-    versions = {"Python": platform.python_version(), "SQLite": sqlite3.sqlite_version} | {
-        name: found for name in packages if (found := _version(name))
-    }
-    kinds = {line.partition(":")[2].strip() for line in _cpu_info() if line.startswith("model name")}
-    processor = ", ".join(sorted(kinds)) or platform.machine()
+    cpu_info = Path("/proc/cpuinfo")
+    models = re.findall(r"^model name\s*: (.+)$", cpu_info.read_text() if cpu_info.exists() else "", re.MULTILINE)
+    processor = ", ".join(sorted(set(models))) or platform.machine()
+    versions = {"Python": platform.python_version(), "SQLite": sqlite3.sqlite_version}
+    versions |= {name: version(name) for name in packages}
     told = ", ".join(f"{name} {found}" for name, found in versions.items())
     return f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {processor}, {platform.system()}; {told}."
 
 
-def write(name: str, parts: Mapping[str, str], *, page: Path = PAGE) -> None:
-    """Put what was measured into its places in the page, between `<!-- make bench: NAME -->` and `<!-- end -->`."""
-    text = page.read_text()
-    for part, content in parts.items():
-        begin, end = f"<!-- make bench: {name} {part} -->\n", "<!-- end -->"
-        before, found, rest = text.partition(begin)
-        if not found:
-            raise ValueError(f"{page.name} has no place for {name} {part}.")
-        text = f"{before}{begin}\n{content.strip()}\n\n{end}{rest.partition(end)[2]}"
-    page.write_text(text)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _cpu_info() -> list[str]:
-    file = Path("/proc/cpuinfo")
-    return file.read_text().splitlines() if file.exists() else []
+def write(name: str, measured: str) -> None:
+    """Put what was measured into its place in the page, between `<!-- make bench: NAME -->` and `<!-- end -->`."""
+    text, begin = PAGE.read_text(), f"<!-- make bench: {name} -->\n"
+    before, found, rest = text.partition(begin)
+    if not found:
+        raise ValueError(f"{PAGE.name} has no place for {name}.")
+    PAGE.write_text(f"{before}{begin}\n{measured.strip()}\n\n<!-- end -->{rest.partition('<!-- end -->')[2]}")

@@ -40,8 +40,8 @@ def check(history: History, observed: Observations) -> Verdict:
     return Verdict(*counts, violations=[f"The sum is wrong: {verdict.sum}"])
 
 
-def report(history: History, verdict: Verdict, done: Mapping[str, object], again: str) -> list[str]:
-    """Return lines about what was done and found, and `again`, the command that repeats it."""
+def report(history: History, verdict: Verdict, done: Mapping[str, object]) -> list[str]:
+    """Return lines about what was done and found."""
     operations = sorted({operation for operation, _ in history.responses})
     ended = {
         operation: ", ".join(
@@ -58,7 +58,7 @@ def report(history: History, verdict: Verdict, done: Mapping[str, object], again
         ]
     else:
         lines.append("None lost, none early, none twice, none after its cancellation was confirmed.")
-    return [*lines, f"The same faults again: make chaos ARGS={again!r}"]
+    return lines
 
 
 def _aligned(values: Mapping[str, object]) -> list[str]:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -45,13 +45,14 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._response: asyncio.Future[tuple[int, bytes]] | None = None
-        self.open = True
+        self.open = False
         """Whether another request can be sent."""
         self.idle_since_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what to write to."""
         self._transport = cast("asyncio.Transport", transport)
+        self.open = True
 
     async def send(self, request: bytes) -> tuple[int, bytes]:
         """Return the status and the body of the response; raises ConnectionError."""
@@ -62,9 +63,7 @@ class Connection(asyncio.Protocol):
         try:
             return await self._response
         finally:
-            if (
-                not self._response.done() or self._response.cancelled()
-            ):  # it may come yet, and would be taken for the next
+            if not self._response.done() or self._response.cancelled():  # else it might be taken for the next one
                 self.close()
             self._response = None
 
@@ -104,6 +103,14 @@ class Pool:
         self._target = target
         self._idle: deque[Connection] = deque()
         self._all: set[Connection] = set()
+
+    async def __aenter__(self) -> Self:
+        """Open nothing yet."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Cut all of them."""
+        self.close()
 
     async def send(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         """Return the status and the body of the response; raises OSError."""

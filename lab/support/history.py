@@ -45,6 +45,8 @@ class TaskHistory:
     """The final response of a server that rejected the task."""
     possible: list[Version] = field(default_factory=list)
     """The versions of which one must be emitted: the last confirmed one, and those that may have followed it."""
+    unknown: set[Version] = field(default_factory=set)
+    """Changes of which an attempt got no response: they may have been made."""
     lingering: list[Version] = field(default_factory=list)
     """Changes without a response from a server that is still alive: it may make them even after later ones."""
     cancelled: bool = False
@@ -78,6 +80,7 @@ class TaskHistory:
 
     def change_unknown(self, version: Version, *, lingers: bool) -> None:
         """Note an attempt without a response; it lingers unless the process that got it is dead."""
+        self.unknown.add(version)
         if lingers and version not in self.lingering:
             self.lingering.append(version)
 
@@ -89,9 +92,9 @@ class TaskHistory:
         self._check(not self.cancelled, "a change was confirmed after a cancel was")
         self.possible = [version, *(other for other in self.lingering if other != version)]
 
-    def change_failed(self, version: Version, *, first: bool) -> None:
+    def change_failed(self, version: Version) -> None:
         """Take the 409 of PATCH; an earlier attempt without a response may have made the change."""
-        if first and version not in self.lingering:
+        if version not in self.unknown:
             self.possible.remove(version)
         self.over = True
 
@@ -208,3 +211,7 @@ class Observations:
     """Of a webhook or a subscriber that has been there from the beginning."""
     due_before_ms: int = 0
     """All tasks that were due before this must have been emitted."""
+
+
+Outcome = tuple[History, Observations, Mapping[str, object]]
+"""What a run of a driver was: what was requested, what is observed in the end, and what else to report."""

@@ -14,7 +14,6 @@ from lab.support.event_stream import EventStream
 from lab.support.history import Emitted, Listed, Seen
 
 _PAGE: Final = 1000
-_PAUSES_S: Final = (1, 2, 4, 8)
 _TIMEOUT_S: Final = 60
 
 
@@ -31,7 +30,7 @@ class Listener(EventStream):
     def _see(self, _position: int, data: bytes) -> None:
         self.seen.append(Seen(Emitted.of(json.loads(data)), self._latest_ms()))
         if self._random.random() < self._cuts:
-            self.cut()
+            self.close()
 
 
 async def read_log(http: httpx.AsyncClient) -> list[Emitted]:
@@ -58,8 +57,8 @@ async def read_tasks(http: httpx.AsyncClient, **query: str) -> list[Listed]:
 
 async def _get(http: httpx.AsyncClient, path: str, parameters: Mapping[str, str | int]) -> Any:  # noqa: ANN401 - JSON
     """Return a response that must come; a machine that is busy with the end of a run may need another attempt."""
-    for pause_s in _PAUSES_S:
+    for pause_s in (1, 2, 4, 8, 0):
         with suppress(httpx.HTTPError):
             return (await http.get(path, params=parameters, timeout=_TIMEOUT_S)).raise_for_status().json()
         await asyncio.sleep(pause_s)
-    return (await http.get(path, params=parameters, timeout=_TIMEOUT_S)).raise_for_status().json()
+    raise TimeoutError(f"GET {path} did not succeed.")

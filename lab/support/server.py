@@ -44,16 +44,11 @@ class Server:
                 return found.group()
         raise OSError("The server has ended before it listened.")
 
-    def memory_mib(self, what: str = "VmRSS") -> float:
-        """Return the memory that it has, or had at most (VmHWM), as far as this system says."""
-        found = re.search(rf"^{what}:\s+(\d+) kB$", self._read("status"), re.MULTILINE)
+    def memory_mib(self) -> float:
+        """Return the memory that it has, as far as this system says."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", status.read_text() if status.exists() else "", re.MULTILINE)
         return int(found[1]) / 1024 if found else math.nan
-
-    def cpu_s(self) -> float:
-        """Return how much processor time it has used, as far as this system says."""
-        if not (stat := self._read("stat")):
-            return math.nan
-        return sum(map(int, stat.rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")  # proc(5): 14 and 15
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
@@ -74,10 +69,6 @@ class Server:
             self.kill()
         if self.process.stdout:
             self.process.stdout.close()
-
-    def _read(self, name: str) -> str:
-        file = Path(f"/proc/{self.process.pid}/{name}")
-        return file.read_text() if file.exists() else ""
 
 
 @contextmanager

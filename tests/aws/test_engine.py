@@ -1,6 +1,7 @@
 """The AWS engine keeps its promises when calls fail, are lost or repeated, and when processes die between two calls."""
 
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -472,6 +473,26 @@ def test_tasks_that_cannot_be_started_are_reported_as_overdue(world: World, erro
     assert world.sweep().overdue == 3
     (problem,) = run(world.engine.check_health()).failures
     assert problem.startswith("Tasks are overdue: one was due at 2026-11-21T09:01:00")
+
+
+def test_keys_that_a_batch_leaves_out_are_read_again(world: World) -> None:
+    tasks = [world.new_task(number=number) for number in range(1, 6)]
+    run(world.engine.schedule_all(tasks))
+    asked: list[int] = []
+
+    def leave_half_out(_name: str, call: Callable[..., Any], given: dict[str, Any]) -> Any:  # noqa: ANN401 - as in boto3
+        [(table, wanted)] = given["RequestItems"].items()
+        asked.append(len(wanted["Keys"]))
+        response = call(RequestItems={table: {**wanted, "Keys": wanted["Keys"][::2]}})
+        left = wanted["Keys"][1::2]
+        return {**response, "UnprocessedKeys": {table: {**wanted, "Keys": left}} if left else {}}
+
+    world.faults.special["half"] = leave_half_out
+    world.faults.plan("batch_get_item", *["half"] * 9)
+    assert [found.task.id for found in world.task_store.get_all([task.id for task in tasks])] == [
+        task.id for task in tasks
+    ]
+    assert asked == [5, 2, 1]
 
 
 def test_a_batch_tells_what_became_of_each(world: World) -> None:

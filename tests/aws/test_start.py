@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from lab.bench.aws.function import environment
+from lab.bench.aws import environment
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SCRIPT: Final = """

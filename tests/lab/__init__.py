@@ -1,1 +1,1 @@
-"""The tools of the lab: the checker finds what is wrong, and the drivers find planted faults."""
+"""The tools of the lab: the checker finds what is wrong, and each tool runs."""

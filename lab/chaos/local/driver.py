@@ -2,23 +2,25 @@
 
 import argparse
 import asyncio
+import base64
 import secrets
-import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 import httpx
+from standardwebhooks import Webhook
 
+from lab.chaos.local.clock import SteppedClock
 from lab.chaos.local.nemesis import Fault, Kind, plan
 from lab.chaos.local.node import CAN_FILL_DISKS, Node
 from lab.chaos.local.webhook import Receiver
-from lab.support.checker import check, report
-from lab.support.client import Client
-from lab.support.history import Emitted, History, Observations
+from lab.support.client import Client, http_client
+from lab.support.history import Emitted, History, Observations, Outcome
 from lab.support.observer import Listener, read_log, read_tasks
 from lab.support.workload import scripts
 from task_scheduler import timestamps
@@ -34,102 +36,60 @@ _PAUSE_S: Final = 0.1
 _TOGETHER_MS: Final = 1_000  # the log and the tasks are read between two dues that are so far apart
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this driver."""
-    parser.add_argument("--seconds", type=float, default=120, help="how long faults happen (default: 120)")
-    parser.add_argument("--seed", help="repeats the faults and the requests of an earlier run")
-    parser.add_argument("--every", type=float, default=2, help="seconds between two faults on average (default: 2)")
-    parser.add_argument("--rate", type=float, default=25, help="new tasks a second (default: 25)")
-
-
-def run(given: argparse.Namespace) -> bool:
-    """Run it and print what was found; returns whether nothing was violated."""
-    seed = given.seed or secrets.token_hex(4)
-    planned = [
-        fault
-        for fault in plan(seed, seconds=given.seconds, every=given.every)
-        if CAN_FILL_DISKS or fault.kind is not Kind.FULL_DISK
-    ]
-    sys.stdout.write(f"Seed {seed}: {len(planned)} faults in {given.seconds:g} s, {given.rate:g} tasks a second.\n")
-    sys.stdout.flush()
-    history = History()
+def run(given: argparse.Namespace) -> Outcome:
+    """Let everything happen, and come to its end."""
+    faults = plan(given.seed, seconds=given.seconds, every=given.every)
+    faults = [fault for fault in faults if CAN_FILL_DISKS or fault.kind is not Kind.FULL_DISK]
     with tempfile.TemporaryDirectory(prefix="task-scheduler-chaos-") as folder:
-        trial = _Trial(history, Path(folder), seed, planned)
-        observed = asyncio.run(trial.run(seconds=given.seconds, rate=given.rate))
-    verdict = check(history, observed)
-    again = f"local --seconds {given.seconds:g} --every {given.every:g} --rate {given.rate:g} --seed {seed}"
-    sys.stdout.write("\n".join(report(history, verdict, trial.done, again)) + "\n")
-    return not verdict.violations
+        return asyncio.run(_run(given, Path(folder), faults))
 
 
-class _Trial:
-    """One run: a node, a client, observers and faults."""
-
-    def __init__(self, history: History, folder: Path, seed: str, faults: list[Fault]) -> None:
-        self._history = history
-        self._folder = folder
-        self._seed = seed
-        self._faults = faults
-        self.done: dict[str, object] = {}
-        """Counts of what was done, to be printed."""
-
-    async def run(self, *, seconds: float, rate: float) -> Observations:
-        """Let everything happen, and return what is observed in the end."""
-        async with AsyncExitStack() as stack:
-            receiver = stack.enter_context(Receiver(self._seed))
-            node = await stack.enter_async_context(Node(self._folder, webhook=receiver.url))
-            receiver.expect(node.webhook_secret, node.clock.latest_ms)
-            listener = Listener(node.target, self._seed, cuts=_CUTS, latest_ms=node.clock.latest_ms)
-            listening = asyncio.create_task(listener.run())
-            stack.callback(listening.cancel)
-            http = await stack.enter_async_context(
-                httpx.AsyncClient(
-                    base_url=node.target.url,
-                    headers={"x-pd-secret": node.target.secret or ""},
-                    timeout=_TIMEOUT_S,
-                    limits=httpx.Limits(max_connections=None),
-                    trust_env=False,
-                )
-            )
-            await self._disturb(node, http, seconds=seconds, rate=rate)
-            await node.wait_until_it_listens()
-            observed = await _observe(http, node, listener, receiver)
-            if listening.done():
-                listening.result()
-        self._sum_up(node, listener, receiver)
-        return observed
-
-    async def _disturb(self, node: Node, http: httpx.AsyncClient, *, seconds: float, rate: float) -> None:
-        """Let the client and the faults go on for a time, and both come to their end."""
+async def _run(given: argparse.Namespace, folder: Path, faults: Sequence[Fault]) -> Outcome:
+    history = History()
+    clock = SteppedClock.create(folder / "clock")
+    signing = base64.b64encode(secrets.token_bytes(24)).decode()
+    receiver = Receiver(given.seed, Webhook(signing), clock.latest_ms)
+    node = Node(folder, clock, webhook=receiver.url, webhook_secret=f"whsec_{signing}")
+    listener = Listener(node.target, given.seed, cuts=_CUTS, latest_ms=clock.latest_ms)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(receiver.listening())
+        await stack.enter_async_context(node.powered())
+        await stack.enter_async_context(listener.listening())
+        http = await stack.enter_async_context(http_client(node.target, _TIMEOUT_S))
         client = Client(
-            http,
-            self._history,
-            seconds=seconds,
+            http=http,
+            history=history,
+            seconds=given.seconds,
             patience_s=_PATIENCE_S,
             again={429, 503},
             lingers=True,
             at_once=1_000,
-            clock=node.clock.now_ms,
+            clock=clock.now_ms,
         )
         async with asyncio.TaskGroup() as everything:
-            for script in scripts(self._seed, round(rate * seconds), seconds, ahead_s=_AHEAD_S, far=_FAR):
+            count = round(given.rate * given.seconds)
+            for script in scripts(given.seed, count, given.seconds, ahead_s=_AHEAD_S, far=_FAR):
                 everything.create_task(client.play(script))
-            for fault in self._faults:
+            for fault in faults:
                 everything.create_task(_later(node, fault))
-
-    def _sum_up(self, node: Node, listener: Listener, receiver: Receiver) -> None:
-        faults = Counter(fault.kind for fault in self._faults)
-        self.done = {
-            **{kind: faults[kind] for kind in Kind},
+        await node.wait_until_it_listens()
+        observed = await _observe(http, clock, listener, receiver)
+    strange = {error: count for error, count in node.errors.items() if not error.startswith(_EXPECTED_IN_LOGS)}
+    history.errors += [*node.complaints, *receiver.complaints]
+    history.errors += [f"The server has logged {count} times: {error}" for error, count in strange.items()]
+    kinds = Counter(fault.kind for fault in faults)
+    return (
+        history,
+        observed,
+        {
+            **{kind: kinds[kind] for kind in Kind},
             "server started": node.starts,
             "streams opened": listener.opened,
             "events seen": len(listener.seen),
             "deliveries": len(receiver.deliveries),
             "errors in the server's log": sum(node.errors.values()),
-        }
-        strange = {error: count for error, count in node.errors.items() if not error.startswith(_EXPECTED_IN_LOGS)}
-        self._history.errors += [*node.complaints, *receiver.complaints]
-        self._history.errors += [f"The server has logged {count} times: {error}" for error, count in strange.items()]
+        },
+    )
 
 
 async def _later(node: Node, fault: Fault) -> None:
@@ -137,12 +97,14 @@ async def _later(node: Node, fault: Fault) -> None:
     await node.apply(fault)
 
 
-async def _observe(http: httpx.AsyncClient, node: Node, listener: Listener, receiver: Receiver) -> Observations:
+async def _observe(
+    http: httpx.AsyncClient, clock: SteppedClock, listener: Listener, receiver: Receiver
+) -> Observations:
     """Wait until all that is due is emitted and observed, as long as that may take, and return what there is."""
-    due_before_ms = node.clock.now_ms()
+    due_before_ms = clock.now_ms()
     give_up = time.monotonic() + _SETTLED_IN_S
     while True:
-        until = timestamps.format(node.clock.now_ms() + _TOGETHER_MS)
+        until = timestamps.format(clock.now_ms() + _TOGETHER_MS)
         waiting = await read_tasks(http, status="scheduled", to=until)
         log = await read_log(http)
         if time.monotonic() > give_up or (not waiting and _all_observed(log, listener, receiver)):

@@ -16,14 +16,13 @@ class Kind(StrEnum):
 
     KILL = "killed"
     CRASH_LOOP = "killed again while starting"
-    POWER_CUT = "power cut in the middle of a write"
     PAUSE = "suspended"
     STEP_FORWARD = "clock set forward"
     STEP_BACK = "clock set back"
     FULL_DISK = "disk full"
 
 
-_WEIGHTS: Final = dict.fromkeys(Kind, 3) | {Kind.KILL: 5, Kind.CRASH_LOOP: 2, Kind.POWER_CUT: 2, Kind.PAUSE: 2}
+_WEIGHTS: Final = dict.fromkeys(Kind, 3) | {Kind.KILL: 5, Kind.CRASH_LOOP: 2, Kind.PAUSE: 2}
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,6 @@ class Fault:
     step_ms: int = 0
     room: float = 0
     """Up to which part of its size SQLite's log can be written when the disk is full; it is written again and again."""
-    noise: bytes = b""
-    """What a power cut leaves behind the last transaction."""
 
 
 def plan(seed: str, *, seconds: float, every: float) -> list[Fault]:
@@ -63,8 +60,6 @@ def _fault(draw: random.Random, at_s: float, kind: Kind) -> Fault:
     match kind:
         case Kind.CRASH_LOOP:
             return Fault(at_s, kind, [draw.uniform(0, 0.8) for _ in range(draw.randint(1, 3))])
-        case Kind.POWER_CUT:
-            return Fault(at_s, kind, [draw.uniform(0, 1)], noise=draw.randbytes(draw.randint(1, 20_000)))
         case Kind.PAUSE:
             return Fault(at_s, kind, [draw.uniform(0.05, 5)])
         case Kind.STEP_FORWARD | Kind.STEP_BACK:

@@ -8,30 +8,27 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from lab.chaos.local.clock import SteppedClock
 from lab.chaos.local.nemesis import Fault, Kind
-from lab.chaos.local.wal import tear
 from lab.support.connection import Target
 from lab.support.server import Server
 
 _PAUSE_S: Final = 0.1  # before a server that could not start is started again
-_ERROR: Final = re.compile(r"^([\w.]*(?:Error|Exception)\b.*)", re.MULTILINE)  # the last line of a traceback
+_ERROR: Final = re.compile(r"^([\w.]*(?:Error|Exception)\b[^\n\"]*)", re.MULTILINE)  # the last line of a traceback
 _STARTED_IN_S: Final = 30
 CAN_FILL_DISKS: Final = sys.platform == "linux"
 """Other systems cannot limit the files of a running process."""
 
 
 class Node:
-    """One data file, one port, one clock, and a server whenever there is power; an asynchronous context."""
+    """One data file, one port, one clock, and a server whenever there is power."""
 
-    def __init__(self, folder: Path, *, webhook: str) -> None:
-        self.clock = SteppedClock.create(folder / "clock")
-        self.webhook_secret = "whsec_" + secrets.token_hex(24)
+    def __init__(self, folder: Path, clock: SteppedClock, *, webhook: str, webhook_secret: str) -> None:
         self.complaints: list[str] = []
         """What a server must never do, such as to end by itself."""
         self.starts = 0
@@ -40,38 +37,34 @@ class Node:
         self.target = Target(f"http://127.0.0.1:{port}", secrets.token_urlsafe())
         self._data = folder / "tasks.db"
         self._log = folder / "server.log"
-        options = (
-            "--port",
-            str(port),
-            "--data",
-            str(self._data),
-            "--clock",
-            str(folder / "clock"),
-            "--webhook",
-            webhook,
-        )
-        self._program = ("-m", "lab.chaos.local.server", *options)
+        options = ("--quiet", "--port", str(port), "--data", str(self._data), "--webhook", webhook)
+        self._program = ("-m", "lab.chaos.local.clock", str(folder / "clock"), "serve", *options)
+        self._environment = {
+            "TASK_SCHEDULER_SECRET": self.target.secret or "",
+            "TASK_SCHEDULER_WEBHOOK_SECRET": webhook_secret,
+        }
+        self._clock = clock
         self._server: Server | None = None
         self._power, self._listens = asyncio.Event(), asyncio.Event()
         self._power_lock, self._disk_lock = asyncio.Lock(), asyncio.Lock()
         self._limit: int | None = None
         self._was_limited = False
 
-    async def __aenter__(self) -> Self:
-        """Switch it on."""
+    @asynccontextmanager
+    async def powered(self) -> AsyncIterator[None]:
+        """Switch it on until the end of the block."""
         self._power.set()
-        self._supervisor = asyncio.create_task(self._supervise())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Switch it off for good."""
-        self._supervisor.cancel()
-        await asyncio.gather(self._supervisor, return_exceptions=True)
+        supervisor = asyncio.create_task(self._supervise())
+        try:
+            yield
+        finally:
+            supervisor.cancel()
+            await asyncio.gather(supervisor, return_exceptions=True)
 
     @property
     def errors(self) -> Counter[str]:
-        """What ended the tracebacks in the server's log."""
-        return Counter(_ERROR.findall(self._log.read_text(errors="replace")))
+        """What ended the tracebacks in the server's log, which is JSON."""
+        return Counter(_ERROR.findall(self._log.read_text(errors="replace").replace("\\n", "\n")))
 
     async def apply(self, fault: Fault) -> None:
         """Let a fault happen, and return when it is over; faults of different kinds may overlap."""
@@ -86,28 +79,21 @@ class Node:
                     await asyncio.sleep(fault.seconds[0])
                     self._limit_files(None)
             case Kind.STEP_FORWARD | Kind.STEP_BACK:
-                self.clock.step(fault.step_ms)
-            case _:
+                self._clock.step(fault.step_ms)
+            case Kind.KILL:
                 async with self._power_lock:
-                    await self._lose_power(fault)
+                    await self._without_power(fault.seconds[0])
+            case Kind.CRASH_LOOP:
+                async with self._power_lock:
+                    for seconds in (0, *fault.seconds):
+                        await asyncio.sleep(seconds)
+                        await self._without_power(0)
 
-    async def _lose_power(self, fault: Fault) -> None:
-        if fault.kind is Kind.CRASH_LOOP:
-            for seconds in fault.seconds:
-                await self._without_power(0)
-                await asyncio.sleep(seconds)
-            await self._without_power(0)
-        elif fault.kind is Kind.POWER_CUT:
-            await self._without_power(fault.seconds[0], lambda: tear(Path(f"{self._data}-wal"), fault.noise))
-        else:
-            await self._without_power(fault.seconds[0])
-
-    async def _without_power(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+    async def _without_power(self, seconds: float) -> None:
         self._power.clear()
         if self._server is not None:
             await asyncio.to_thread(self._server.kill)
         await asyncio.sleep(seconds)
-        meanwhile()
         self._power.set()
 
     async def wait_until_it_listens(self) -> None:
@@ -122,12 +108,8 @@ class Node:
 
     async def _run(self) -> None:
         """Run the server until it ends, which it should not do by itself."""
-        environment = {
-            "TASK_SCHEDULER_SECRET": self.target.secret or "",
-            "TASK_SCHEDULER_WEBHOOK_SECRET": self.webhook_secret,
-        }
         with self._log.open("a") as log:
-            self._server = server = Server(*self._program, environment=environment, errors=log)
+            self._server = server = Server(*self._program, environment=self._environment, errors=log)
         self.starts += 1
         self._was_limited = False
         self._limit_files(self._limit)

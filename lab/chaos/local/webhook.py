@@ -2,10 +2,11 @@
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Final, Self
+from typing import Final
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -14,50 +15,39 @@ from lab.support.history import Delivered
 _FAILS: Final = 0.005  # of the deliveries are rejected; each pauses the sender for half a second or more
 
 
-class _QuietServer(ThreadingHTTPServer):
-    """Says nothing of connections that the server under test cuts when it is killed."""
+class Receiver(ThreadingHTTPServer):
+    """Takes nothing that is not signed for it, and stores everything else."""
 
     daemon_threads = True
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Report any other error."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]  # passed on as it came
-
-
-class Receiver:
-    """Takes nothing that is not signed for it, and stores everything else."""
-
-    def __init__(self, seed: str) -> None:
+    def __init__(self, seed: str, signature: Webhook, latest_ms: Callable[[], int]) -> None:
+        """Take what deliveries are signed with, and which time the server's clock has shown."""
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/hook"
         self.deliveries: list[Delivered] = []
         self.ids: set[str] = set()
         self.complaints: list[str] = []
         self._choose = random.Random(f"webhook {seed}")  # noqa: S311 - refuses some deliveries
-        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-
-    def expect(self, secret: str, latest_ms: Callable[[], int]) -> None:
-        """Tell what deliveries are signed with, and which time the server's clock has shown."""
-        self._signature = Webhook(secret)
+        self._signature = signature
         self._latest_ms = latest_ms
 
-    def __enter__(self) -> Self:
-        """Listen."""
-        self._thread.start()
-        return self
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen until the end of the block."""
+        thread = Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
 
-    def __exit__(self, *_: object) -> None:
-        """Listen no more."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def take(self, body: bytes, headers: dict[str, str]) -> int:
+    def take(self, body: bytes, headers: Mapping[str, str]) -> int:
         """Take a delivery; returns the status to answer."""
         latest_ms = self._latest_ms()
         try:
-            event = self._signature.verify(body, headers)
+            event = self._signature.verify(body, dict(headers))
         except WebhookVerificationError:
             self.complaints.append(f"A delivery of {headers.get('webhook-id')} has a wrong signature")
             return 401
@@ -69,22 +59,25 @@ class Receiver:
         self.ids.add(event["id"])
         return 204
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        take = self.take
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of connections that the server under test cuts when it is killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # passed on as it came
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:
-                size = int(self.headers["content-length"])
-                if len(body := self.rfile.read(size)) < size:  # its sender was killed
-                    self.close_connection = True
-                    return
-                self.send_response(take(body, {name.lower(): value for name, value in self.headers.items()}))
-                self.send_header("content-length", "0")
-                self.end_headers()
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Receiver
 
-            def log_message(self, *_: object) -> None:
-                """Write nothing."""
+    def do_POST(self) -> None:
+        """Take a delivery that is whole: a sender that is killed may leave a part of one."""
+        size = int(self.headers["content-length"])
+        if len(body := self.rfile.read(size)) < size:
+            self.close_connection = True
+            return
+        self.send_response(self.server.take(body, {name.lower(): value for name, value in self.headers.items()}))
+        self.send_header("content-length", "0")
+        self.end_headers()
 
-        return Handler
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
