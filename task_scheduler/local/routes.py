@@ -85,6 +85,6 @@ def _advance_ms(body: Mapping[str, object], now_ms: float) -> int:
         raise BadRequestError("advance is too long.") from None
     except ValueError as error:
         raise BadRequestError(f"advance {error}.") from None
-    if now_ms + ms > _LATEST_MS:
+    if ms > _LATEST_MS - int(now_ms):  # as integers: a float has no room for the largest
         raise BadRequestError("advance must not lead beyond the year 8999.")
     return ms

@@ -72,7 +72,7 @@ def test_who_does_not_give_it_is_left_alone_and_told_what_to_do(visit: Visit, re
     page.get_by_role("button", name="Not now").click()
     expect(page.locator("#tasks-empty")).to_have_text("Nothing is shown without the secret.")
     schedule_by_form(page, "hello")
-    expect(page.locator("#schedule-problem")).to_contain_text("Enter it first")
+    expect(page.locator("#schedule-problem")).to_contain_text("Enter it with the button")
     page.get_by_role("button", name="Enter secret").click()
     give(page, SECRET)
     form(page).get_by_role("button", name="Schedule").click()

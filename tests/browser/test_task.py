@@ -56,7 +56,7 @@ def test_its_id_is_copied(visit: Visit, service: Service) -> None:
 def test_an_id_that_nobody_has_is_said_in_words(visit: Visit, service: Service) -> None:
     page = visit(f"{service.url}/#task={UNKNOWN}")
     expect(page.get_by_role("dialog")).to_contain_text("No task has the id")
-    expect(page.get_by_role("dialog")).to_contain_text("kept for 30 days")
+    expect(page.get_by_role("dialog")).to_contain_text("stored for 30 days")
     expect(page.get_by_role("button", name="Cancel this task")).to_be_hidden()
 
 
